@@ -1,0 +1,31 @@
+"""Every bound on what comes from outside, each with its reason. What users tune is in scheduler/settings.py."""
+
+from typing import Final
+
+BLOCK_BYTES: Final = 1 << 14                            # what every client requests, and all that most of them serve (BEP 3)
+
+# Metainfo
+MAX_METAINFO_BYTES: Final = 32 << 20                    # a .torrent of 2^20 pieces is 21 MiB; BEP 9 metadata is bounded by the same
+MAX_BENCODE_DEPTH: Final = 100                          # real files nest 5 deep; an attacker nests 10^6 and exhausts the stack
+MAX_PIECES: Final = 1 << 20                             # 4 TiB at 4 MiB a piece
+MIN_PIECE_BYTES: Final = 1 << 14                        # smaller ones make more hash than data; BEP 52 has the same floor
+MAX_PIECE_BYTES: Final = 1 << 26                        # 64 MiB: a piece must fit into memory until its hash is known
+MAX_FILES: Final = 1 << 18                              # a quarter of a million files; each costs memory in two processes
+MAX_TRACKERS: Final = 256                               # of one torrent, all tiers together
+
+# The wire
+MAX_WIRE_MESSAGE_BYTES: Final = 1 + MAX_PIECES // 8     # the bitfield is the longest legal message
+MAX_REQUEST_BYTES: Final = 1 << 17                      # 128 KiB: what the field's clients still serve
+MAX_EXTENDED_HANDSHAKE_BYTES: Final = 1 << 15           # real ones are below 500 bytes
+MAX_CLIENT_NAME_CHARS: Final = 64                       # what a table can show
+MAX_PEER_REQUESTS: Final = 500                          # requests of one peer that wait for us; told to it as `reqq`
+MAX_FAST_PIECES: Final = 64                             # allowed-fast and suggested pieces remembered of one peer (BEP 6 uses 10)
+
+# Trackers
+MAX_TRACKER_RESPONSE_BYTES: Final = 1 << 20             # 1 MiB is 170,000 compact peers
+MAX_TRACKER_PEERS: Final = 1_000                        # taken from one answer; 50 are asked for
+MAX_TRACKER_TEXT_CHARS: Final = 300                     # of a failure reason or a warning, as shown
+
+# Between processes
+MAX_FRAME_BYTES: Final = 8 << 20                        # one frame of many messages
+METADATA_PART_BYTES: Final = 4 << 20                    # an info dictionary crosses in parts that fit into a frame
