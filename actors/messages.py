@@ -1,0 +1,403 @@
+"""Every message between actors, grouped by receiver. Commands are imperative, facts past tense; all are frozen values.
+
+What the I/O daemon tells reaches TorrentActor as it is: the messages of protocol/daemon_messages.py, passed on by DaemonLink.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:                                       # importing a message must not import pykka
+    from pykka import ActorRef
+
+    from actors.snapshots import TorrentSnapshot
+    from protocol.metainfo import Metainfo
+    from protocol.peer_address import PeerAddress
+    from scheduler.settings import Settings
+
+
+# ── to ConnectionBroker ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+PRIORITY_WEIGHTS = {"high": 3.0, "normal": 1.0, "low": 1 / 3}
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTorrent:
+    """This actor answers grants for this hash. Repeated: the new actor or priority replaces the old."""
+
+    info_hash: bytes
+    torrent: ActorRef
+    priority: str = "normal"                            # a key of PRIORITY_WEIGHTS
+
+    def __post_init__(self) -> None:
+        if self.priority not in PRIORITY_WEIGHTS:
+            raise ValueError(f"RegisterTorrent.priority is {self.priority!r}, must be one of {', '.join(PRIORITY_WEIGHTS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentGone:
+    """Its end frees all that it held."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestConnections:
+    """I could use `count` more connections now. States a level: it replaces the torrent's last request."""
+
+    info_hash: bytes
+    count: int                                          # at least 1
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"RequestConnections.count is {self.count}, must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequests:
+    """Stopped, removed, complete, kill switch: forget my requests; no grant follows."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SlotDeclined:
+    """I cannot use this grant: token and slot go back, the place in the ring is kept."""
+
+    grant_id: int
+    reason: str                                         # no_candidate, torrent_full, complete, stopped, network_down
+    retry_after: float | None = None                    # seconds until asking me again can make sense; None: I shall ask
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A dial is under way: the slot is half-open."""
+
+    grant_id: int
+    peer: str                                           # "ip:port", "[ipv6]:port"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """The dial led to a peer or to nothing; `outcome` is one of protocol.daemon_messages.OUTCOMES."""
+
+    grant_id: int
+    outcome: str
+    elapsed: float                                      # seconds since the dial began
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveIncoming:
+    """A peer dialled us: is there a place? Answered to the torrent by IncomingReserved or IncomingRefused."""
+
+    info_hash: bytes
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """A connection of either direction is gone (or an incoming reservation was not used)."""
+
+    grant_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetConnectionRateLimit:
+    """Dials per second; 0 = unlimited; burst defaults to twice the rate. Time passed until now counts at the old rate."""
+
+    per_second: float
+    burst: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.per_second < 0 or (self.burst is not None and self.burst < 1):
+            raise ValueError(f"{self}: per_second must be at least 0 and burst at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class SetConnectionLimits:
+    """Live limits; None leaves one as it is. What is over a lowered limit runs out by itself."""
+
+    half_open: int | None = None
+    global_connections: int | None = None
+    torrent_connections: int | None = None
+    unanswered: int | None = None
+
+    def __post_init__(self) -> None:
+        values = (self.half_open, self.global_connections, self.torrent_connections, self.unanswered)
+        if any(value is not None and value < 1 for value in values):
+            raise ValueError(f"{self}: a limit must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class PauseConnecting:
+    """Network lost, EMFILE, kill switch: pauses everyone and blames no peer."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeConnecting:
+    """The reason of the pause is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetConnectionQueueStats:
+    """Asked (returns ConnectionQueueStats), or told with `reply_to`, which then gets the ConnectionQueueStats itself."""
+
+    reply_to: ActorRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrainDue:
+    """ConnectionBroker to itself: the next token or lease is due."""
+
+
+# ── to TorrentActor ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOnePeer:
+    """One slot: pick the best candidate now, and answer AttemptStarted or SlotDeclined before the lease ends."""
+
+    grant_id: int
+    deadline: float                                     # monotonic moment at which the lease ends
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingReserved:
+    """The incoming connection has a place in the ledger under this grant."""
+
+    connection_id: int
+    grant_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingRefused:
+    """No place; `reason` is the limit that said no."""
+
+    connection_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTorrent:
+    """Check what is on disk if that is not known, then download or seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopTorrent:
+    """Close everything and end the dials under way; `stopped` goes to the tracker. Answer to `reply_to`: TorrentStoppedFully."""
+
+    reply_to: ActorRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckTorrent:
+    """Hash all data on disk anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeersFound:
+    """Addresses from a source: tracker, pex, dht, lsd, manual, magnet."""
+
+    source: str
+    peers: tuple[PeerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerReported:
+    """What the trackers of this torrent say: for the table. `error` is the last failure or warning, '' when all is well."""
+
+    tracker: str
+    error: str
+    next_announce_in: float | None
+    seeds: int | None
+    leeches: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonReady:
+    """The daemon of this torrent runs (again): give it the torrent. `daemon` takes messages for it, `port` is where it listens."""
+
+    daemon: ActorRef
+    port: int                                           # 0: it could not listen
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonLost:
+    """The daemon died: all its connections and dials are gone, what was not durable is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetTorrentSnapshot:
+    """Asked (returns TorrentSnapshot), or told with `reply_to`, which then gets SnapshotTaken."""
+
+    reply_to: ActorRef | None = None
+    with_peers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceDue:
+    """TorrentActor to itself."""
+
+
+# ── to TrackerAnnouncer ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class StartAnnouncing:
+    """Announce `started`, then at the tracker's interval."""
+
+    port: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferReported:
+    """Totals of this run for the next announce. `left` reaching 0 while announcing sends `completed` once."""
+
+    downloaded: int
+    uploaded: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceNow:
+    """The user asks, or the torrent has no candidates left: as soon as the tracker's min interval allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopAnnouncing:
+    """Send `stopped` (with a short deadline), then answer AnnouncerStopped to `reply_to`."""
+
+    reply_to: ActorRef | None = None
+
+
+# ── to DaemonLink ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SendToDaemon:
+    """Pass this message of protocol/daemon_messages.py on to the daemon; dropped (and logged) while there is none."""
+
+    message: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AttachTorrent:
+    """This actor gets what the daemon says of this hash, DaemonReady now or when it is ready, and DaemonLost."""
+
+    info_hash: bytes
+    torrent: ActorRef
+
+
+@dataclass(frozen=True, slots=True)
+class DetachTorrent:
+    """Nothing more of this hash."""
+
+    info_hash: bytes
+
+
+# ── to Session ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class AddTorrent:
+    """Add a torrent and start it. Asked: returns True, or False when this hash is there already."""
+
+    metainfo: Metainfo
+    folder: str                                         # absolute
+    source: str                                         # for messages: the name of the .torrent
+    peers: tuple[PeerAddress, ...] = ()                 # by hand
+    priority: str = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTorrent:
+    """Stop it and forget it; the data stays."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ApplySettings:
+    """Replace all settings as a whole."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ActorFailed:
+    """From EngineActor.on_failure: an actor died of an exception that nobody handled."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentStateChanged:
+    """For whoever waits for the end: one of snapshots.TORRENT_STATES, with the error if that is one."""
+
+    info_hash: bytes
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentStoppedFully:
+    """Answer to StopTorrent: data durable, tracker told (or its deadline passed)."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnnouncerStopped:
+    """Answer to StopAnnouncing."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonListening:
+    """From DaemonLink: where the daemon takes incoming connections; `error` when it cannot."""
+
+    index: int
+    host: str
+    port: int
+    error: str = ""
+
+
+# ── to UIFeed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTorrent:
+    """Gather snapshots of this torrent while somebody looks."""
+
+    info_hash: bytes
+    torrent: ActorRef
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchTorrent:
+    """It is gone."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetView:
+    """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatherDue:
+    """UIFeed to itself, at most twice a second and only while somebody looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    """A torrent's answer to GetTorrentSnapshot(reply_to=…)."""
+
+    snapshot: TorrentSnapshot

@@ -1,0 +1,129 @@
+"""Values to show: what an actor is asked for and a viewer draws. Frozen, without behaviour, importable without pykka."""
+
+from dataclasses import dataclass, field
+
+# Of a peer's row (spec §3)
+QUEUED, CONNECTING, HANDSHAKING, CONNECTED, FAILED = "queued", "connecting", "handshaking", "connected", "failed"
+PEER_STATES = (QUEUED, CONNECTING, HANDSHAKING, CONNECTED, FAILED)
+
+# Of a torrent (spec §2)
+STOPPED, CHECKING, DOWNLOADING, SEEDING, ERROR = "stopped", "checking", "downloading", "seeding", "error"
+TORRENT_STATES = (STOPPED, CHECKING, DOWNLOADING, SEEDING, ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionView:
+    """Live figures of a connection."""
+
+    client_name: str
+    progress: float                                     # 0 to 1: what the peer has
+    download_rate: int                                  # bytes per second
+    upload_rate: int
+    downloaded: int                                     # bytes
+    uploaded: int
+    flags: str                                          # D/d U/u I E O S X H, see spec §3
+    num_requests: int
+    incoming: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmPeerView:
+    """The record of an address."""
+
+    source: str
+    attempts: int
+    failures: int
+    last_error: str
+    next_try_in: float | None                           # seconds; None: now, or never (banned)
+    ban_reason: str
+    client_name: str
+    downloaded: int
+    uploaded: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayPeer:
+    """A row of the peer table, from the moment that the engine thinks of the peer."""
+
+    key: str                                            # "ip:port", "[ipv6]:port"
+    ip: str
+    port: int
+    state: str                                          # one of PEER_STATES
+    since: float                                        # seconds in this state
+    until: float | None                                 # seconds to the deadline or the next try
+    attempt: int
+    reason: str
+    connection: ConnectionView | None
+    swarm_peer: SwarmPeerView
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentSnapshot:
+    """A torrent's row, and the rows of its peers when they were asked for."""
+
+    info_hash: bytes
+    name: str
+    state: str                                          # one of TORRENT_STATES
+    error: str
+    total_bytes: int
+    verified_bytes: int
+    pieces_checked: int                                 # while checking
+    num_pieces: int
+    downloaded: int                                     # payload bytes of this run
+    uploaded: int
+    wasted: int
+    download_rate: int
+    upload_rate: int
+    peers_by_state: dict[str, int]                      # each of PEER_STATES
+    known_peers: int
+    tracker_error: str
+    why: str                                            # "why is it not connecting?"; '' when it need not or does
+    peers: tuple[DisplayPeer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentQueueStats:
+    """One torrent's part of ConnectionQueueStats."""
+
+    pending: int
+    half_open: int
+    connected: int                                      # handshake complete, both directions
+    granted: int                                        # since it was registered
+    waiting_for: float                                  # seconds since it began to wait; 0 when it does not
+    binding: str                                        # the rule that says no now: '', rate, half_open, half_open_share, global, torrent, paused, not_its_turn
+    why: str                                            # the same as a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQueueStats:
+    """The broker's ledger and the limits, at one moment."""
+
+    tokens: float
+    burst: int
+    rate_per_second: float                              # 0 = unlimited
+    pending: int
+    half_open: int
+    half_open_limit: int
+    leases: int                                         # granted, not yet started or declined
+    connected: int
+    global_limit: int
+    torrent_limit: int
+    granted: int                                        # counters since the start
+    connected_total: int
+    declined: dict[str, int]                            # by reason
+    failed: dict[str, int]                              # by outcome
+    expired: int
+    cancelled: int
+    oldest_wait: float                                  # seconds
+    paused: str                                         # reason, '' when not
+    next_up: tuple[bytes, ...]                          # info hashes, who is next in the ring, at most 20
+    torrents: dict[bytes, TorrentQueueStats] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """What a viewer draws."""
+
+    version: int
+    torrents: tuple[TorrentSnapshot, ...]
+    queue: ConnectionQueueStats | None
