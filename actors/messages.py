@@ -5,6 +5,7 @@ What the I/O daemon tells reaches TorrentActor as it is: the messages of protoco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -299,6 +300,43 @@ class DetachTorrent:
     info_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class DaemonSaid:
+    """DaemonLink's reader to DaemonLink: what one read of the socket held. The next one comes when this one is handled."""
+
+    generation: int                                     # of the process
+    messages: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonEnded:
+    """DaemonLink's reader to DaemonLink: end of file, or a frame that is none."""
+
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDownDaemon:
+    """End the daemon: by itself within `deadline` seconds, or killed. `done` is called when it is gone."""
+
+    deadline: float
+    done: Callable[[], None]
+
+
+# ── to any actor ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """To itself from on_start, which must not do more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Asked by whoever started it: True once it has begun."""
+
+
 # ── to Session ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -318,6 +356,13 @@ class RemoveTorrent:
     """Stop it and forget it; the data stays."""
 
     info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StopAllTorrents:
+    """The engine ends: stop every torrent; `done` is called when all have stopped fully."""
+
+    done: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
