@@ -1,9 +1,19 @@
 """The launcher: an environment with the dependencies, gevent's patches, then the command line.
 
-This file and ui/environment.py keep to the syntax of Python 3.8, so that an old Python can say that it is too old.
+This file alone keeps to what any Python can read, Python 2 too, so that each can say that it is too old.
 """
 
 import sys
+
+MINIMUM_PYTHON = (3, 11)
+
+
+def check_python(version_info):
+    """Exit with 1 and what to do about it if `version_info`, as in sys.version_info, is too old."""
+    if tuple(version_info[:2]) < MINIMUM_PYTHON:
+        needed, found = ".".join(map(str, MINIMUM_PYTHON)), ".".join(map(str, version_info[:3]))
+        sys.exit("evenswarm: needs Python >= " + needed + ", this is " + found + " (" + sys.executable + "): "
+                 "start run.py with a newer one, for example python" + needed + " run.py")
 
 
 def main():
@@ -17,6 +27,7 @@ def main():
 
 
 if __name__ == "__main__":
+    check_python(sys.version_info)
     from ui import environment
 
     environment.provide(for_tests=sys.argv[1:2] == ["test"])

@@ -9,11 +9,9 @@
 file, written last, so that an interrupted making shows as an empty stamp. It is also the file that is locked, so that
 two launchers at once do not make it twice.
 
-Nothing here may need a dependency, nor a Python newer than 3.8 before `check_python` has run. What only the making
-needs is imported there, so that little is imported before gevent patches.
+Nothing here may need a dependency. What only the making needs is imported there: this runs before gevent patches, and
+little should be imported by then.
 """
-
-from __future__ import annotations
 
 import contextlib
 import hashlib
@@ -21,10 +19,10 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from typing import Final, TextIO
 
-MINIMUM_PYTHON = (3, 11)
-ROOT = Path(__file__).resolve().parent.parent
-PIP_LINES_SHOWN = 12                                    # of its output, when it failed: enough for its reason
+ROOT: Final = Path(__file__).resolve().parent.parent
+PIP_LINES_SHOWN: Final = 12                             # of its output, when it failed: enough for its reason
 
 
 class EnvironmentProblem(Exception):
@@ -37,21 +35,11 @@ def provide(for_tests: bool) -> None:
     `for_tests`: those of the tests too. Exits with 1 and a message where there is no way.
     """
     try:
-        check_python(sys.version_info)
         Bootstrap(ROOT, for_tests).provide()
     except EnvironmentProblem as problem:
         sys.exit(f"evenswarm: {problem}")
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def check_python(version_info) -> None:
-    """Raise EnvironmentProblem if `version_info`, as sys.version_info gives it, is too old, or this is not a POSIX system."""
-    if tuple(version_info[:2]) < MINIMUM_PYTHON:
-        needed, found = ".".join(map(str, MINIMUM_PYTHON)), ".".join(map(str, version_info[:3]))
-        raise EnvironmentProblem(f"needs Python ≥ {needed}, this is {found} ({sys.executable}): start run.py with a newer one")
-    if os.name != "posix":
-        raise EnvironmentProblem("runs on Linux and macOS; on Windows use WSL")
 
 
 class Bootstrap:
@@ -68,6 +56,8 @@ class Bootstrap:
 
     def provide(self) -> None:
         """As the function `provide`, but raises EnvironmentProblem."""
+        if os.name != "posix":
+            raise EnvironmentProblem("runs on Linux and macOS; on Windows use WSL")
         if self.inside and self._is_current():
             return
         product, tests = self._missing_here()
@@ -136,7 +126,7 @@ class Bootstrap:
             if not self._is_current():
                 self._install(stamp)
 
-    def _install(self, stamp) -> None:
+    def _install(self, stamp: TextIO) -> None:
         """Fill `.venv`, with `stamp` open and locked; write the stamp last."""
         stamp.seek(0)
         complete = _python_line() in stamp.read().splitlines() and os.access(self.python, os.X_OK)
@@ -183,7 +173,7 @@ class Bootstrap:
 
 
 def _python_line() -> str:
-    return "python {}.{}".format(*sys.version_info)
+    return f"python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _lacking(pins: list[str]) -> list[str]:
@@ -200,7 +190,7 @@ def _lacking(pins: list[str]) -> list[str]:
     return lacking
 
 
-def _run(command, failure: str, advice: str) -> None:
+def _run(command: list[Path | str], failure: str, advice: str) -> None:
     """Run `command` quietly. Raises EnvironmentProblem with its last lines if it fails."""
     import subprocess
 

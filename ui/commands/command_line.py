@@ -28,14 +28,19 @@ REMOTE_COMMANDS: Final = ("add", "list", "start", "stop", "remove", "top")
 def main(argv: list[str]) -> int:
     """Run the command that `argv` (without the program's name) asks for and return its exit code."""
     signal.signal(signal.SIGUSR1, _print_stacks)
+    sys.stdout.reconfigure(errors="backslashreplace")   # file names need not be printable in the user's encoding
     try:
-        return _run(argv)
+        exit_code = _run(argv)
+        sys.stdout.flush()
+        return exit_code
     except EvenswarmError as error:
         print(f"evenswarm: {one_line(str(error))}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:                             # `run.py show FILE | head -1`: the reader has seen enough
+        if not _stdout_is_closed():
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
@@ -53,6 +58,14 @@ def _run(argv: list[str]) -> int:
     if importlib.util.find_spec(module) is None:
         raise EvenswarmError(f"this version has no command {arguments.command!r}")
     return importlib.import_module(module).run(arguments)
+
+
+def _stdout_is_closed() -> bool:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return True
+    return False
 
 
 def one_line(text: str) -> str:
