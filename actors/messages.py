@@ -359,6 +359,15 @@ class RemoveTorrent:
 
 
 @dataclass(frozen=True, slots=True)
+class PartsStarted:
+    """The other actors that the session hands to its torrents; it comes before the first AddTorrent."""
+
+    broker: ActorRef
+    ui_feed: ActorRef
+    daemons: tuple[ActorRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StopAllTorrents:
     """The engine ends: stop every torrent; `done` is called when all have stopped fully."""
 
