@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import gevent
+
 from protocol.errors import EvenswarmError
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -27,6 +29,7 @@ REMOTE_COMMANDS: Final = ("add", "list", "start", "stop", "remove", "top")
 
 def main(argv: list[str]) -> int:
     """Run the command that `argv` (without the program's name) asks for and return its exit code."""
+    gevent.get_hub()                                    # print_run_info fails where there is none yet
     signal.signal(signal.SIGUSR1, _print_stacks)
     sys.stdout.reconfigure(errors="backslashreplace")   # file names need not be printable in the user's encoding
     try:
