@@ -117,7 +117,7 @@ class EngineActor(pykka.ThreadingActor):
         error = f"{exception_type.__name__}: {exception_value}"
         self._log.error("actor_failed", name=self.name, error=error, exc_info=exception_value)
         if self._session is not None:
-            self.post(self._session, m.ActorFailed(self.name, error))
+            self.post(self._session, m.ActorFailed(self.name, error, self.actor_urn))
 
     def _cancel_delayed_messages(self) -> None:
         for delayed in list(self.delayed_messages):

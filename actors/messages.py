@@ -387,6 +387,7 @@ class ActorFailed:
 
     name: str
     error: str
+    actor_urn: str
 
 
 @dataclass(frozen=True, slots=True)
