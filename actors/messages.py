@@ -188,9 +188,13 @@ class StartTorrent:
 
 @dataclass(frozen=True, slots=True)
 class StopTorrent:
-    """Close everything and end the dials under way; `stopped` goes to the tracker. Answer to `reply_to`: TorrentStoppedFully."""
+    """Close everything and end the dials under way; `stopped` goes to the tracker. Answer to `reply_to`: TorrentStoppedFully.
+
+    With `forget` the torrent also leaves broker, daemon and feed, and its actor ends.
+    """
 
     reply_to: ActorRef | None = None
+    forget: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +243,20 @@ class GetTorrentSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnouncerStarted:
+    """The actor that speaks to the trackers of this torrent."""
+
+    announcer: ActorRef
+
+
+@dataclass(frozen=True, slots=True)
 class MaintenanceDue:
-    """TorrentActor to itself."""
+    """TorrentActor to itself: something changed, or a wait is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopOverdue:
+    """TorrentActor to itself: daemon or tracker did not answer StopTorrent in time; go on without."""
 
 
 # ── to TrackerAnnouncer ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -445,6 +461,8 @@ class UnwatchTorrent:
 class GetView:
     """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
 
+    peers_of: tuple[bytes, ...] = ()                    # info hashes of the torrents whose peers are looked at as well
+
 
 @dataclass(frozen=True, slots=True)
 class GatherDue:
@@ -452,7 +470,15 @@ class GatherDue:
 
 
 @dataclass(frozen=True, slots=True)
+class TorrentChanged:
+    """A new snapshot of this torrent would differ. Said once, then not again until a snapshot was taken: rest costs nothing."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotTaken:
     """A torrent's answer to GetTorrentSnapshot(reply_to=…)."""
 
     snapshot: TorrentSnapshot
+    changes_with_time: bool = False                     # it says a time that passes by itself

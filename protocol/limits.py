@@ -26,6 +26,11 @@ MAX_TRACKER_RESPONSE_BYTES: Final = 1 << 20             # 1 MiB is 170,000 compa
 MAX_TRACKER_PEERS: Final = 1_000                        # taken from one answer; 50 are asked for
 MAX_TRACKER_TEXT_CHARS: Final = 300                     # of a failure reason or a warning, as shown
 
+# The peers that a torrent knows
+MAX_SWARM_PEERS: Final = 2_000                          # of one torrent: 40 times what it connects to; about 1 KiB each
+MAX_BANNED_ADDRESSES: Final = 1_000                     # of one torrent, the oldest is forgotten: each cost us a bad piece
+MAX_OWN_ADDRESSES: Final = 64                           # at which we were reached by ourselves: interfaces and mapped ports
+
 # Between processes
 MAX_FRAME_BYTES: Final = 8 << 20                        # one frame of many messages
 METADATA_PART_BYTES: Final = 4 << 20                    # an info dictionary crosses in parts that fit into a frame
