@@ -52,7 +52,7 @@ def test_no_file_names_what_only_one_machine_has(rule, what):
 @pytest.mark.parametrize(("rule", "text", "is_found"), [
     (MACHINE_PATH, "see /" + "root/notes", True),
     (MACHINE_PATH, '"/' + 'work/main"', True),
-    (MACHINE_PATH, "tests" + "/work/x, ~/" + "work/x, https://host" + "/home/x, /dev/shm/x", False),
+    (MACHINE_PATH, "tests/" + "work/x, ~/" + "work/x, https://host/" + "home/x, /dev/shm/x", False),
     (PACKAGE_INDEX, "pip install --index" + "-url x", True),
     (PACKAGE_INDEX, "https://files.python" + "hosted.org/x", True),
     (PACKAGE_INDEX, "pip install --require-hashes -r requirements.lock", False),
