@@ -124,7 +124,8 @@ def build_parser() -> argparse.ArgumentParser:
     show = _add_command(commands, "show", "what is in a .torrent or a magnet link")
     show.add_argument("source", metavar="FILE.torrent|MAGNET")
 
-    _add_command(commands, "demo", "a whole swarm on this machine, 20 torrents that take turns")
+    demo = _add_command(commands, "demo", "a whole swarm on this machine, 20 torrents that take turns")
+    demo.set_defaults(listen="127.0.0.1:0", offline=True, log=None)     # it takes no options, but runs an engine as `download` does
 
     inspect = _add_command(commands, "inspect", "what a log says about grants, waits and limits")
     inspect.add_argument("log", metavar="LOG")
