@@ -1,0 +1,67 @@
+"""PieceBuffers: memory for the pieces under way in one daemon, of all its torrents together.
+
+The pool is what bounds a download: no buffer, no new piece, no requests for it, so a slow disk slows the peers down. A buffer that
+comes back is handed out again as it is: its pages are touched already, and the first touch of a page costs more than writing it.
+What it held before is still in it; whoever takes it fills all of it before anybody reads.
+
+Idle buffers count as memory of the pool, too. Those of other sizes are dropped when they stand in the way of one that is needed.
+"""
+
+from collections import deque
+
+
+class PieceBuffers:
+    """Buffers of any size, together not more than `limit_bytes`, except those that were allowed to exceed it. Only for the hub's thread."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.used_bytes = 0                             # handed out
+        self.idle_bytes = 0                             # kept for the next
+        self._idle: dict[int, deque[bytearray]] = {}    # by size; the size that came back last is the last key
+        self._used: set[int] = set()                    # id() of what is handed out: nothing comes back twice
+
+    def acquire(self, size: int, may_exceed: bool = False) -> bytearray | None:
+        """Return a buffer of exactly `size` bytes with undefined contents, or None when the limit is reached.
+
+        A torrent that holds none asks with `may_exceed`, so that pieces larger than the pool, or greedy neighbours, starve nobody.
+        """
+        if self.used_bytes + size > self.limit_bytes and not may_exceed:
+            return None
+        same_size = self._idle.get(size)
+        if same_size:
+            buffer = same_size.pop()                    # the newest: most likely still in the processor's cache
+            self.idle_bytes -= size
+            if not same_size:
+                del self._idle[size]
+        else:
+            self._drop_idle(self.limit_bytes - self.used_bytes - size)
+            buffer = bytearray(size)
+        self.used_bytes += size
+        self._used.add(id(buffer))
+        return buffer
+
+    def release(self, buffer: bytearray) -> None:
+        """Take a buffer back. Nobody may hold a view of it any more: it will be filled with another piece."""
+        self._used.remove(id(buffer))
+        size = len(buffer)
+        self.used_bytes -= size
+        if self.used_bytes + size > self.limit_bytes:
+            return                                      # it had exceeded
+        self._drop_idle(self.limit_bytes - self.used_bytes - size)
+        same_size = self._idle.pop(size, None)
+        self._idle[size] = same_size if same_size is not None else deque()
+        self._idle[size].append(buffer)
+        self.idle_bytes += size
+
+    def drop_idle(self) -> None:
+        """Give all idle memory back, when nothing is downloading any more."""
+        self._drop_idle(0)
+
+    def _drop_idle(self, most_bytes: int) -> None:
+        """Keep at most `most_bytes` idle; the size that was used longest ago goes first."""
+        while self._idle and self.idle_bytes > most_bytes:
+            size = next(iter(self._idle))
+            self._idle[size].popleft()
+            self.idle_bytes -= size
+            if not self._idle[size]:
+                del self._idle[size]
