@@ -67,7 +67,7 @@ class FrameReader:
 
     def _decoded(self, body: bytes) -> list[DaemonMessage]:
         try:
-            unpacked = msgpack.unpackb(body, strict_map_key=True, max_buffer_size=MAX_FRAME_BYTES, max_ext_len=0, max_map_len=0)
+            unpacked = msgpack.unpackb(body, strict_map_key=True, max_ext_len=0, max_map_len=0)
             return msgspec.convert(unpacked, self._kind, strict=True)
         except (ValueError, msgspec.ValidationError) as error:
             self._failed = True
