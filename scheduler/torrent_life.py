@@ -82,17 +82,21 @@ class TorrentLife:
         self._has_daemon = self._is_useless = self._recheck_runs = self._is_checked = False
         self.phase = Phase.ABSENT
 
-    def checked(self) -> None:
-        """The daemon knows which pieces are right."""
-        if self.phase in (Phase.CHECKING, Phase.STOPPING):
-            self._is_checked, self._recheck_runs = True, False
-            self.phase = Phase.RESTING if self.phase is Phase.CHECKING else self.phase
+    def checked(self) -> bool:
+        """The daemon knows which pieces are right. False: that was not asked, or was taken back."""
+        if self.phase not in (Phase.CHECKING, Phase.STOPPING):
+            return False
+        self._is_checked, self._recheck_runs = True, False
+        self.phase = Phase.RESTING if self.phase is Phase.CHECKING else self.phase
+        return True
 
-    def stopped(self) -> None:
-        """The daemon closed all connections; what it wrote is durable."""
-        if self.phase is Phase.STOPPING:
-            self.phase = Phase.RESTING if self._is_checked else Phase.ABSENT
-            self._is_useless = not self._is_checked     # a check was cut short
+    def stopped(self) -> bool:
+        """The daemon closed all connections; what it wrote is durable. False: that was not asked, or was taken back."""
+        if self.phase is not Phase.STOPPING:
+            return False
+        self.phase = Phase.RESTING if self._is_checked else Phase.ABSENT
+        self._is_useless = not self._is_checked         # a check was cut short
+        return True
 
     def failed(self, error: str) -> None:
         """This machine's fault; the daemon has stopped the torrent."""
@@ -137,6 +141,13 @@ class TorrentLife:
     def is_at_rest(self) -> bool:
         """Tell whether the daemon does nothing for it."""
         return self.phase in (Phase.ABSENT, Phase.RESTING)
+
+    @property
+    def waits_for(self) -> str:
+        """What a torrent that is wanted waits for before it runs; '' = nothing."""
+        if not self._has_daemon:
+            return "waits for its I/O daemon, which is being started"
+        return "" if self.is_running else self.phase.value
 
     def state(self, is_complete: bool) -> str:
         """Return the state as it is shown. `is_complete`: all pieces are there and durable."""

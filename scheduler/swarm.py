@@ -1,0 +1,347 @@
+"""Swarm: the peers that one torrent knows, one record for each address, and which of them is dialled next.
+
+Considerations:
+- Sources are merged: a peer that the tracker and another peer named is one record.
+- A state changes in `_move` alone, which also moves the counters and keeps the two heaps: the candidates, best first, and those
+  that wait for their next try, earliest first. So the best candidate costs O(log n) and nobody sorts the swarm.
+- Bounded. When it is full, records that are worth less than an address that was never tried make room: never dialled again, or
+  never reached and failed, the most often failed first. If there are none, it is the newcomers that are left out; only somebody who
+  dials us always finds room, because a table full of untried addresses may be somebody's attempt to isolate us.
+- Who dials us comes from a port that nobody listens on. Its record is barred until the extension handshake (BEP 10) tells the
+  right port; then it joins the record of that address, if there is one.
+- The same peer at a second address is not dialled there while the first connection lives.
+- What is not the peer's fault (we stopped, the daemon died or was busy) costs it nothing.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from protocol.daemon_messages import CANCELLED, DUPLICATE_PEER, LOCAL_BUSY, OWN_ADDRESS
+from protocol.limits import MAX_OWN_ADDRESSES, MAX_SWARM_PEERS
+from protocol.peer_address import PeerAddress, undiallable_reason
+from scheduler.backoff import (
+    BUSY_WAIT_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    QUICK_DISCONNECT_SECONDS,
+    backoff_wait,
+)
+from scheduler.ban_list import BanList
+from scheduler.random_source import RandomSource
+from scheduler.swarm_peer import (
+    CONNECTED,
+    CONNECTING,
+    FAILED,
+    HANDSHAKING,
+    INCOMING,
+    MANUAL,
+    QUEUED,
+    STATES,
+    UNKNOWN_PORT,
+    SwarmPeer,
+)
+from scheduler.withdrawable_heap import WithdrawableHeap
+
+OWN_ADDRESS_TEXT: Final = "our own address"
+SAME_PEER_TEXT: Final = "the same peer is connected at another address"
+ROOM_FOR_INCOMING: Final = 50                           # made at once, so that a full table is not searched for each newcomer
+
+
+class Swarm:
+    """The table of SwarmPeer. `now` is in monotonic seconds; nothing here raises for what peers and trackers say."""
+
+    def __init__(self, rng: RandomSource, max_peers: int = MAX_SWARM_PEERS) -> None:
+        self.counts = dict.fromkeys(STATES, 0)          # of records by state; read only
+        self._rng = rng
+        self._max_peers = max_peers
+        self._peers: dict[PeerAddress, SwarmPeer] = {}
+        self._candidates: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
+        self._waiting: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
+        self._bans = BanList()
+        self._own: dict[PeerAddress, None] = {}         # ordered, so that the oldest can be forgotten
+        self._twins: dict[SwarmPeer, list[SwarmPeer]] = {}  # connected → other addresses of the same peer
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __iter__(self) -> Iterator[SwarmPeer]:
+        return iter(self._peers.values())
+
+    def get(self, address: PeerAddress) -> SwarmPeer | None:
+        """Return the record of `address`."""
+        return self._peers.get(address)
+
+    # ── who is next ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wake(self, now: float) -> int:
+        """Make candidates of those whose wait is over, and return how many that were."""
+        num_woken = 0
+        while (earliest := self._waiting.smallest()) is not None and earliest[0] <= now:
+            self._move(earliest[1], QUEUED, now)
+            num_woken += 1
+        return num_woken
+
+    @property
+    def num_candidates(self) -> int:
+        """How many may be dialled now, as of the last `wake`."""
+        return len(self._candidates)
+
+    def best_candidate(self) -> SwarmPeer | None:
+        """Return the peer to dial next, as of the last `wake`."""
+        best = self._candidates.smallest()
+        return best and best[1]
+
+    def next_try(self) -> float | None:
+        """Return the moment at which the next waiting peer becomes a candidate; None when nobody waits."""
+        earliest = self._waiting.smallest()
+        return earliest and earliest[0]
+
+    # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, source: str, addresses: Iterable[PeerAddress], now: float) -> int:
+        """Take addresses from `source`; return how many became candidates by that.
+
+        Left out: what cannot be dialled, our own, banned ones, and what is more than the table holds.
+        """
+        before = self.num_candidates
+        new = []
+        for address in dict.fromkeys(addresses):
+            peer = self._peers.get(address)
+            if peer is not None:
+                self._named_again(peer, source, now)
+            elif not (undiallable_reason(address) or address in self._own or self.ban_reason(address)):
+                new.append(address)
+        for address in new[:self._make_room(len(new))]:
+            self._insert(SwarmPeer(address, (source,), QUEUED, now))
+        return self.num_candidates - before
+
+    def _named_again(self, peer: SwarmPeer, source: str, now: float) -> None:
+        if source not in peer.sources:
+            peer.sources += (source,)
+        if peer.barred == UNKNOWN_PORT:                 # so it does listen where it dialled from
+            peer.barred = ""
+            if peer.state == FAILED:
+                self._move(peer, QUEUED, now)
+        elif source == MANUAL and peer.state == FAILED and not peer.barred:
+            self._move(peer, QUEUED, now)               # the user wants it now
+
+    def set_own(self, addresses: Iterable[PeerAddress], now: float) -> None:
+        """These are our own: never dial them."""
+        for address in addresses:
+            self._own[address] = None
+            while len(self._own) > MAX_OWN_ADDRESSES:
+                del self._own[next(iter(self._own))]
+            if address in self._peers:
+                self._bar(self._peers[address], OWN_ADDRESS_TEXT, now)
+
+    def ban(self, address: PeerAddress, reason: str, now: float) -> None:
+        """Never dial or accept this IP address again (on loopback: this port of it)."""
+        self._bans.ban(address, reason)
+        for peer in self._peers.values():
+            if not peer.ban_reason and self._bans.reason(peer.address):
+                peer.ban_reason = reason
+                self._bar(peer, f"banned: {reason}", now)
+
+    def ban_reason(self, address: PeerAddress) -> str:
+        """Return why this address is banned, or ''."""
+        return self._bans.reason(address)
+
+    def _bar(self, peer: SwarmPeer, why: str, now: float) -> None:
+        peer.barred = why
+        if not peer.is_busy:
+            self._move(peer, FAILED, now, reason=why)
+
+    # ── attempts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def attempt_started(self, peer: SwarmPeer, now: float, timeout: float) -> None:
+        """It is dialled."""
+        peer.attempts += 1
+        peer.last_attempt = now
+        self._move(peer, CONNECTING, now, until=now + timeout)
+
+    def handshake_started(self, peer: SwarmPeer, now: float, timeout: float) -> None:
+        """TCP is connected."""
+        self._move(peer, HANDSHAKING, now, until=now + timeout)
+
+    def attempt_failed(self, peer: SwarmPeer, outcome: str, reason: str, now: float) -> None:
+        """The attempt led to no connection. `outcome` is one of protocol.daemon_messages.OUTCOMES."""
+        if outcome == CANCELLED:
+            self._release(peer, now)
+            return
+        peer.last_error = reason or outcome
+        if reason == OWN_ADDRESS:
+            self.set_own([peer.address], now)           # bars it
+            self._move(peer, FAILED, now, reason=OWN_ADDRESS_TEXT)
+        elif reason == DUPLICATE_PEER:
+            self._duplicate(peer, now)
+        elif outcome == LOCAL_BUSY:
+            self._fail(peer, now, BUSY_WAIT_SECONDS, peer.last_error)
+        else:
+            peer.failures += 1
+            peer.last_failure = now
+            self._fail(peer, now, self._backoff(peer), peer.last_error)
+
+    def _duplicate(self, peer: SwarmPeer, now: float) -> None:
+        """It is a peer that is connected already, so nothing is gained here while that connection lives."""
+        for other in self._peers.values():
+            if other is not peer and other.state == CONNECTED and other.address.ip == peer.address.ip:
+                if not peer.barred:
+                    peer.barred = SAME_PEER_TEXT
+                    self._twins.setdefault(other, []).append(peer)
+                break
+        self._fail(peer, now, LONGEST_WAIT_SECONDS, SAME_PEER_TEXT)
+
+    def _separate_twins(self, peer: SwarmPeer, now: float) -> None:
+        """The connection of `peer` is closed: its other addresses may be dialled again, after a wait."""
+        for twin in self._twins.pop(peer, ()):
+            if self._peers.get(twin.address) is twin and twin.barred == SAME_PEER_TEXT:
+                twin.barred = ""
+                if not twin.is_busy:
+                    self._fail(twin, now, self._backoff(twin), twin.reason)
+
+    def _backoff(self, peer: SwarmPeer) -> float:
+        return backoff_wait(max(peer.failures + peer.quick_disconnects, 1), self._rng)
+
+    def _fail(self, peer: SwarmPeer, now: float, wait: float, reason: str) -> None:
+        """Let it wait; one that is barred waits for ever."""
+        self._move(peer, FAILED, now, until=None if peer.barred else now + wait, reason=reason)
+
+    def _release(self, peer: SwarmPeer, now: float) -> None:
+        """It is as it was before; no blame."""
+        if not peer.barred:
+            self._move(peer, QUEUED, now)
+        elif peer.last_success is None and peer.barred == UNKNOWN_PORT:
+            self._remove(peer)                          # it was never more than a knock at the door
+        else:
+            self._move(peer, FAILED, now, reason=peer.barred)
+
+    # ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def incoming(self, address: PeerAddress, now: float, timeout: float) -> SwarmPeer | None:
+        """It dialled us and has a place: return its record, handshaking; None when it is busy already or there is no room."""
+        peer = self._peers.get(address)
+        if peer is None:
+            if not self._make_room_for_incoming():
+                return None
+            peer = SwarmPeer(address, (INCOMING,), FAILED, now, reason=UNKNOWN_PORT, barred=UNKNOWN_PORT)
+            self._insert(peer)
+        elif peer.is_busy:
+            return None
+        self._move(peer, HANDSHAKING, now, until=now + timeout)
+        return peer
+
+    def connected(self, peer: SwarmPeer, client_name: str, now: float) -> None:
+        """The handshake is complete."""
+        peer.failures = 0
+        peer.last_success = now
+        peer.client_name = client_name or peer.client_name
+        self._move(peer, CONNECTED, now)
+
+    def named(self, peer: SwarmPeer, client_name: str, listen_port: int) -> None:
+        """The extension handshake told its name ('' = no news), and where it listens (0 = it did not say)."""
+        peer.client_name = client_name or peer.client_name
+        if peer.barred != UNKNOWN_PORT or not 0 < listen_port <= 65_535:
+            return
+        address = PeerAddress(peer.address.ip, listen_port)
+        known = self._peers.get(address)
+        if undiallable_reason(address) or address in self._own or (known and known is not peer and known.is_busy):
+            return
+        peer.barred = ""
+        if known is not None and known is not peer:
+            self._absorb(peer, known)
+        del self._peers[peer.address]
+        peer.address = address
+        self._peers[address] = peer
+        if ban := self.ban_reason(address):
+            peer.ban_reason, peer.barred = ban, f"banned: {ban}"
+
+    def _absorb(self, peer: SwarmPeer, known: SwarmPeer) -> None:
+        """Give the history of `known`, the same peer's record where it listens, to `peer` and forget `known`."""
+        peer.sources = tuple(dict.fromkeys(known.sources + peer.sources))
+        peer.attempts += known.attempts
+        peer.quick_disconnects += known.quick_disconnects
+        peer.last_attempt = known.last_attempt if peer.last_attempt is None else peer.last_attempt
+        peer.last_failure = known.last_failure if peer.last_failure is None else peer.last_failure
+        peer.last_error = peer.last_error or known.last_error
+        peer.downloaded += known.downloaded
+        peer.uploaded += known.uploaded
+        self._remove(known)
+
+    def disconnected(
+        self, peer: SwarmPeer, now: float, reason: str, *, seconds: float, downloaded: int, uploaded: int, blame: bool = True,
+    ) -> None:
+        """Its connection, which lasted `seconds`, is closed. Without `blame` the end was ours: it may be dialled again at once."""
+        peer.downloaded += downloaded
+        peer.uploaded += uploaded
+        self._separate_twins(peer, now)
+        if not blame or peer.state != CONNECTED:        # one that came in and left before its handshake was complete
+            self._release(peer, now)
+            return
+        peer.last_error = reason
+        if reason == DUPLICATE_PEER:
+            self._duplicate(peer, now)
+            return
+        if seconds < QUICK_DISCONNECT_SECONDS:
+            peer.quick_disconnects += 1
+            peer.last_failure = now
+        else:
+            peer.quick_disconnects = 0
+        self._fail(peer, now, self._backoff(peer), reason)
+
+    # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _move(self, peer: SwarmPeer, state: str, now: float, until: float | None = None, reason: str = "") -> None:
+        """Change the state of a record; the only place where that is done."""
+        self.counts[peer.state] -= 1
+        self.counts[state] += 1
+        self._candidates.withdraw(peer)
+        self._waiting.withdraw(peer)
+        peer.state, peer.since, peer.until, peer.reason = state, now, until, reason
+        self._enlist(peer)
+
+    def _enlist(self, peer: SwarmPeer) -> None:
+        if peer.state == QUEUED:
+            self._candidates.push(peer, peer.candidate_rank())
+        elif peer.state == FAILED and peer.until is not None:
+            self._waiting.push(peer, peer.until)
+
+    def _insert(self, peer: SwarmPeer) -> None:
+        self._peers[peer.address] = peer
+        self.counts[peer.state] += 1
+        self._enlist(peer)
+
+    def _remove(self, peer: SwarmPeer) -> None:
+        self.counts[peer.state] -= 1
+        self._candidates.withdraw(peer)
+        self._waiting.withdraw(peer)
+        del self._peers[peer.address]
+
+    def _make_room(self, wanted: int) -> int:
+        """Forget records that are worth less than newcomers until `wanted` fit; return how many fit."""
+        free = self._max_peers - len(self._peers)
+        if free < wanted and self.counts[FAILED]:
+            self._forget(wanted - free, [peer for peer in self._peers.values() if peer.is_worth_less_than_untried])
+            free = self._max_peers - len(self._peers)
+        return min(free, wanted)
+
+    def _make_room_for_incoming(self) -> bool:
+        if len(self._peers) >= self._max_peers:
+            self._forget(ROOM_FOR_INCOMING, [peer for peer in self._peers.values() if not peer.is_busy])
+        return len(self._peers) < self._max_peers
+
+    def _forget(self, how_many: int, peers: list[SwarmPeer]) -> None:
+        for peer in heapq.nlargest(how_many, peers, key=SwarmPeer.uselessness):
+            self._remove(peer)
+
+    def check_invariants(self) -> None:
+        """Raise AssertionError when counts, heaps and records disagree."""
+        assert len(self._peers) <= self._max_peers
+        for address, peer in self._peers.items():
+            assert peer.address == address
+            assert (peer in self._candidates) == (peer.state == QUEUED), peer
+            assert (peer in self._waiting) == (peer.next_try is not None), peer
+            assert not (peer.barred and (peer.state == QUEUED or peer.next_try is not None)), peer
+        assert len(self._candidates) == self.counts[QUEUED]
+        states = [peer.state for peer in self._peers.values()]
+        assert self.counts == {state: states.count(state) for state in STATES}
+
