@@ -20,7 +20,7 @@ def created(tmp_path, path, **options):
 
 
 @pytest.mark.parametrize(("total", "piece_length"), [
-    (0, 16 * KIB), (1, 16 * KIB), (24 * MIB, 16 * KIB), (100 * MIB, 128 * KIB), (1 * GIB, 1 * MIB), (4 * GIB, 4 * MIB), (10 * TIB, 16 * MIB),
+    (0, 16 * KIB), (1, 16 * KIB), (23 * MIB, 16 * KIB), (24 * MIB, 32 * KIB), (100 * MIB, 128 * KIB), (1 * GIB, 1 * MIB), (4 * GIB, 4 * MIB), (10 * TIB, 16 * MIB),
 ])
 def test_the_piece_length_grows_with_the_size_so_that_there_are_about_1500_pieces(total, piece_length):
     assert create.chosen_piece_length(total) == piece_length

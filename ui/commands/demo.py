@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from actors import messages as m
+from ui.commands.demo_swarm.swarm import Swarm
 from ui.commands.download import EXIT_FAILED, EXIT_INTERRUPTED, await_end, errors_of
 from ui.commands.running_engine import running_engine, settings_of
-from ui.commands.demo_swarm.swarm import Swarm
 from ui.log_report.attempts import report_attempts
 from ui.log_report.attempts_table import lines_of
 from ui.log_report.log_lines import LogLines
