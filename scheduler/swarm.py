@@ -106,10 +106,11 @@ class Swarm:
         before = self.num_candidates
         new = []
         for address in dict.fromkeys(addresses):
-            peer = self._peers.get(address)
-            if peer is not None:
-                self._named_again(peer, source, now)
-            elif not (undiallable_reason(address) or address in self._own or self.ban_reason(address)):
+            if undiallable_reason(address) or address in self._own or self.ban_reason(address):
+                continue
+            if address in self._peers:
+                self._named_again(self._peers[address], source, now)
+            else:
                 new.append(address)
         for address in new[:self._make_room(len(new))]:
             self._insert(SwarmPeer(address, (source,), QUEUED, now))
