@@ -5,9 +5,12 @@ What the I/O daemon tells reaches TorrentActor as it is: the messages of protoco
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from protocol.daemon_messages import OUTCOMES
 
 if TYPE_CHECKING:                                       # importing a message must not import pykka
     from pykka import ActorRef
@@ -70,6 +73,10 @@ class SlotDeclined:
     reason: str                                         # no_candidate, torrent_full, complete, stopped, network_down
     retry_after: float | None = None                    # seconds until asking me again can make sense; None: I shall ask
 
+    def __post_init__(self) -> None:
+        if self.retry_after is not None and not self.retry_after >= 0:
+            raise ValueError(f"SlotDeclined.retry_after is {self.retry_after}, must be at least 0 or None")
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
@@ -86,6 +93,10 @@ class AttemptEnded:
     grant_id: int
     outcome: str
     elapsed: float                                      # seconds since the dial began
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"AttemptEnded.outcome is {self.outcome!r}, must be one of {', '.join(OUTCOMES)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +122,8 @@ class SetConnectionRateLimit:
     burst: int | None = None
 
     def __post_init__(self) -> None:
-        if self.per_second < 0 or (self.burst is not None and self.burst < 1):
-            raise ValueError(f"{self}: per_second must be at least 0 and burst at least 1")
+        if not 0 <= self.per_second < math.inf or (self.burst is not None and self.burst < 1):
+            raise ValueError(f"{self}: per_second must be finite and at least 0, burst at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +143,13 @@ class SetConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class PauseConnecting:
-    """Network lost, EMFILE, kill switch: pauses everyone and blames no peer."""
+    """Network lost, EMFILE, kill switch: pauses everyone and blames no peer. `reason` is read by people: "the network is down"."""
 
-    reason: str
+    reason: str                                         # not ''
+
+    def __post_init__(self) -> None:
+        if not self.reason:
+            raise ValueError("PauseConnecting.reason is '', must say why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +166,9 @@ class GetConnectionQueueStats:
 
 @dataclass(frozen=True, slots=True)
 class DrainDue:
-    """ConnectionBroker to itself: the next token or lease is due."""
+    """ConnectionBroker to itself: time alone may have made a slot possible. What was told before `due` lies before this message."""
+
+    due: float                                          # monotonic moment that the timer was set for
 
 
 # ── to TorrentActor ──────────────────────────────────────────────────────────────────────────────────────────────────────

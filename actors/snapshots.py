@@ -90,7 +90,9 @@ class TorrentQueueStats:
     connected: int                                      # handshake complete, both directions
     granted: int                                        # since it was registered
     waiting_for: float                                  # seconds since it began to wait; 0 when it does not
-    binding: str                                        # the rule that says no now: '', rate, half_open, half_open_share, global, torrent, paused, not_its_turn
+    # The rule that says no now: rate, half_open, half_open_share, unanswered, global, torrent, retry (it declined), paused,
+    # not_its_turn; '' when it asks for nothing
+    binding: str
     why: str                                            # the same as a sentence
 
 
@@ -105,19 +107,22 @@ class ConnectionQueueStats:
     half_open: int
     half_open_limit: int
     leases: int                                         # granted, not yet started or declined
-    connected: int
+    connected: int                                      # both directions
     global_limit: int
     torrent_limit: int
     granted: int                                        # counters since the start
-    connected_total: int
+    connected_total: int                                # outgoing ones
     declined: dict[str, int]                            # by reason
-    failed: dict[str, int]                              # by outcome
+    failed: dict[str, int]                              # by outcome; local_busy among them is this machine's fault, no peer's
     expired: int
     cancelled: int
     oldest_wait: float                                  # seconds
     paused: str                                         # reason, '' when not
     next_up: tuple[bytes, ...]                          # info hashes, who is next in the ring, at most 20
     torrents: dict[bytes, TorrentQueueStats] = field(default_factory=dict)
+    incoming: int = 0                                   # of the connected ones
+    unanswered: int = 0                                 # dials that a router has an entry for, see scheduler/router_memory.py
+    unanswered_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

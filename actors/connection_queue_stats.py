@@ -1,0 +1,43 @@
+"""What the connection queue looks like from outside: ConnectionQueue → ConnectionQueueStats. Changes nothing."""
+
+import itertools
+import math
+
+from actors.snapshots import ConnectionQueueStats, TorrentQueueStats
+from scheduler.connection_queue import ConnectionQueue
+from scheduler.queued_torrent import QueuedTorrent
+
+NUM_NEXT_UP = 20                                        # as many as a panel shows
+
+
+def connection_queue_stats(queue: ConnectionQueue, now: float) -> ConnectionQueueStats:
+    """Return the ledger, the limits and what binds each torrent at the moment `now`. Looks at all torrents."""
+    ledger, limits, bucket = queue.ledger, queue.rules.limits, queue.rules.bucket
+    tokens, turns = queue.tokens(now), list(queue.upcoming())
+    turn_in = {
+        torrent.info_hash: max(turn - tokens, 0.0) / bucket.rate if bucket.rate else 0.0 for turn, torrent in enumerate(turns, start=1)
+    }
+    return ConnectionQueueStats(
+        tokens=tokens if math.isfinite(tokens) else float(bucket.burst), burst=bucket.burst, rate_per_second=bucket.rate,
+        pending=sum(torrent.pending for torrent in queue.torrents.values()),
+        half_open=ledger.count.half_open, half_open_limit=limits.half_open, leases=ledger.count.leased,
+        connected=ledger.count.connected, global_limit=limits.global_connections, torrent_limit=limits.torrent_connections,
+        granted=ledger.granted, connected_total=ledger.connected_ever, declined=dict(ledger.declined), failed=dict(ledger.failed),
+        expired=ledger.expired, cancelled=ledger.cancelled,
+        oldest_wait=max((queue.waited(torrent, now) for torrent in queue.torrents.values()), default=0.0),
+        paused=queue.rules.pause_reason, next_up=tuple(torrent.info_hash for torrent in itertools.islice(turns, NUM_NEXT_UP)),
+        torrents={
+            torrent.info_hash: _torrent_queue_stats(queue, torrent, now, turn_in.get(torrent.info_hash, 0.0))
+            for torrent in queue.torrents.values()
+        },
+        incoming=ledger.incoming, unanswered=queue.num_unanswered(now), unanswered_limit=limits.unanswered,
+    )
+
+
+def _torrent_queue_stats(queue: ConnectionQueue, torrent: QueuedTorrent, now: float, turn_in: float) -> TorrentQueueStats:
+    refusal = queue.refusal_of(torrent, now)
+    return TorrentQueueStats(
+        pending=torrent.pending, half_open=torrent.account.half_open, connected=torrent.account.connected,
+        granted=torrent.account.granted, waiting_for=queue.waited(torrent, now),
+        binding=refusal.rule if refusal else "", why=refusal.sentence(turn_in, queue.num_waiting) if refusal else "",
+    )

@@ -1,0 +1,103 @@
+"""DialRules: the limits of dialling, and which of them says no.
+
+Each limit is one `if` here and nowhere else. The order is the order in which people are told: what somebody switched off, what
+is full, and only then the rate, which is the one that always ends.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from scheduler import refusal as r
+from scheduler.grant_ledger import Account, ConnectionCount, GrantLedger
+from scheduler.refusal import Refusal
+from scheduler.router_memory import RouterMemory
+from scheduler.settings import Settings
+from scheduler.token_bucket import TokenBucket
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What may be changed while it runs. A limit that is lowered below its use runs out by itself."""
+
+    half_open: int
+    global_connections: int
+    torrent_connections: int
+    unanswered: int
+    incoming_reserve: float                             # of the two limits of connections, kept for incoming ones
+
+
+class DialRules:
+    """Says no, or nothing. Moments are steady seconds."""
+
+    def __init__(self, settings: Settings, ledger: GrantLedger, now: float) -> None:
+        self.limits = ConnectionLimits(
+            settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit,
+            settings.incoming_reserve,
+        )
+        self.bucket = TokenBucket(settings.connection_rate, settings.connection_burst, now)
+        self.router_memory = RouterMemory()
+        self.pause_reason = ""                          # '' = not paused
+        self._ledger = ledger
+
+    def refusal_to_all(self, now: float) -> Refusal | None:
+        """Return the rule that lets nobody dial now."""
+        limits, count = self.limits, self._ledger.count
+        if self.pause_reason:
+            return Refusal(r.PAUSED, reason=self.pause_reason)
+        if refusal := self._refusal_of_place(r.GLOBAL, count, self._ledger.incoming, limits.global_connections, incoming=False):
+            return refusal
+        if count.in_flight >= limits.half_open:
+            return Refusal(r.HALF_OPEN, count.in_flight, limits.half_open)
+        if (unanswered := self.num_unanswered(now)) >= limits.unanswered:
+            return Refusal(r.UNANSWERED, unanswered, limits.unanswered)
+        if not self.bucket.can_reserve(now):
+            return Refusal(r.RATE, limit=self.bucket.rate)
+        return None
+
+    def refusal_to_torrents_with_peers(self, now: float, somebody_has_no_peer: bool) -> Refusal | None:
+        """Return the rule that lets only torrents without a peer dial: half of what a router remembers is kept for them."""
+        if not somebody_has_no_peer:
+            return None
+        used = self.router_memory.num_entries_with_peers(now) + self._ledger.in_flight_with_peers
+        if used < self.limits.unanswered // 2:
+            return None
+        return Refusal(r.UNANSWERED, used, self.limits.unanswered, reason=", half is kept for torrents without a peer")
+
+    def refusal_to_torrent(self, account: Account) -> Refusal | None:
+        """Return the rule that gives this torrent no further connection."""
+        return self._refusal_of_place(r.TORRENT, account, account.incoming, self.limits.torrent_connections, incoming=False)
+
+    def refusal_to_incoming(self, account: Account) -> Refusal | None:
+        """Return the rule that takes no further connection from outside for this torrent."""
+        limits = self.limits
+        return (
+            self._refusal_of_place(r.GLOBAL, self._ledger.count, self._ledger.incoming, limits.global_connections, incoming=True)
+            or self._refusal_of_place(r.TORRENT, account, account.incoming, limits.torrent_connections, incoming=True)
+        )
+
+    def num_unanswered(self, now: float) -> int:
+        """Return how many dials a router has an entry for: ended ones that it remembers, and each that is under way."""
+        return self.router_memory.num_entries(now) + self._ledger.count.in_flight
+
+    def set_limits(self, **limits: int) -> None:
+        """Replace limits by their names."""
+        self.limits = replace(self.limits, **limits)
+
+    def share(self, num_torrents: int) -> int:
+        """Return how many half-open slots each of so many torrents may use before the others."""
+        return math.ceil(self.limits.half_open / max(num_torrents, 1))
+
+    def seconds_until_changed(self, refusal: Refusal, now: float) -> float:
+        """Return when time alone can end this refusal to all; infinite when it takes an event."""
+        if refusal.rule == r.RATE:
+            return self.bucket.seconds_until_available(now)
+        if refusal.rule == r.UNANSWERED and (forgotten := self.router_memory.next_forgotten()) is not None:
+            return forgotten - now
+        return math.inf
+
+    def _refusal_of_place(
+        self, rule: str, count: ConnectionCount, num_incoming: int, limit: int, *, incoming: bool,
+    ) -> Refusal | None:
+        total = count.total
+        kept = 0 if incoming else max(int(limit * self.limits.incoming_reserve) - num_incoming, 0)
+        return Refusal(rule, total, limit, kept) if total + kept >= limit else None

@@ -1,0 +1,71 @@
+"""TorrentTurns: rings for the classes of torrents, and which class has the next turn.
+
+Torrents without a single connected peer come before the others 3:1. So that this also means something for a single torrent, the others
+never get more than one turn in four, and no torrent among them more than a third of what one without a peer gets: when one torrent
+has peers and a hundred have none, it gets a turn in three hundred and one, not one in four.
+
+A class is a ring; one more class is one more ring and one more line about its turns.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Generic, Protocol, TypeVar
+
+from scheduler.round_robin_ring import RingMember, RoundRobinRing
+
+FIRST_PEER_TURNS: Final = 3                             # of torrents without a peer, for one turn of the others
+_WHOLE: Final = 1 - 1e-9                                # a turn, though its parts were rounded
+
+
+class ClassedMember(RingMember, Protocol):
+    """What turns need of a torrent."""
+
+    has_peers: bool
+
+
+Member = TypeVar("Member", bound=ClassedMember)
+
+
+class TorrentTurns(Generic[Member]):
+    """Torrents that wait, each in the ring of its class."""
+
+    def __init__(self) -> None:
+        self.without_peers: RoundRobinRing[Member] = RoundRobinRing()
+        self.with_peers: RoundRobinRing[Member] = RoundRobinRing()
+        self._earned = 0.0                              # turns that torrents with peers have earned; at most 1
+
+    def __len__(self) -> int:
+        return len(self.without_peers) + len(self.with_peers)
+
+    def __iter__(self) -> Iterator[Member]:
+        """The order in which the turns come, as near as can be said without giving them."""
+        firsts, others, earned = iter(self.without_peers), iter(self.with_peers), self._earned
+        share = self._share_of_others()
+        for member in firsts:
+            if earned >= _WHOLE and (other := next(others, None)) is not None:
+                earned -= 1
+                yield other
+            earned += share
+            yield member
+        yield from others
+
+    def ring_of(self, member: Member) -> RoundRobinRing[Member]:
+        """Return the ring of the member's class."""
+        return self.with_peers if member.has_peers else self.without_peers
+
+    def head(self, *, with_peers_too: bool = True) -> Member | None:
+        """Return whose turn it is; without `with_peers_too` only torrents without a peer have any."""
+        if self.with_peers and with_peers_too and (self._earned >= _WHOLE or not self.without_peers):
+            return self.with_peers.head()
+        return self.without_peers.head()
+
+    def served(self, member: Member) -> None:
+        """The head got a grant."""
+        if not member.has_peers:
+            self._earned = min(self._earned + self._share_of_others(), 1.0)
+        elif self.without_peers:
+            self._earned = max(self._earned - 1, 0.0)
+        self.ring_of(member).served(member)
+
+    def _share_of_others(self) -> float:
+        """Turns that the others earn by one turn of a torrent without a peer."""
+        return min(1.0, len(self.with_peers) / max(len(self.without_peers), 1)) / FIRST_PEER_TURNS
