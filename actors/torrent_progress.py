@@ -1,0 +1,116 @@
+"""TorrentProgress: which pieces a torrent has, and how many bytes came and went."""
+
+from collections.abc import Iterable
+
+from protocol import daemon_messages as dm
+from protocol.bitfield import Bitfield
+from protocol.piece_layout import PieceLayout
+
+
+class TorrentProgress:
+    """What the daemon found out; the engine keeps it when a daemon dies.
+
+    A piece is verified when its hash was right and it is written, and durable when it was synced to disk since. Only durable ones
+    are given to the next daemon as known.
+    """
+
+    def __init__(self, layout: PieceLayout) -> None:
+        self._layout = layout
+        self._verified = Bitfield(layout.num_pieces)
+        self._durable = Bitfield(layout.num_pieces)
+        self._of_earlier_daemons = (0, 0, 0)            # downloaded, uploaded, wasted
+        self._stats: dm.TorrentStats | None = None      # of this daemon
+        self.verified_bytes = 0
+        self.pieces_checked = 0                         # while a check runs
+
+    # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def checked(self, verified: bytes) -> None:
+        """All that is on disk was hashed. Raises RemoteProtocolError when `verified` is no bitfield of this torrent."""
+        self._set_pieces(verified)
+        self.pieces_checked = 0
+
+    def pieces_verified(self, piece_indices: Iterable[int]) -> None:
+        """These are right and written. Raises RemoteProtocolError for an index that is not in the torrent."""
+        for piece_index in piece_indices:
+            piece_index = self._layout.check_piece(piece_index)
+            if self._verified.add(piece_index):
+                self.verified_bytes += self._layout.piece_size(piece_index)
+
+    def pieces_durable(self, piece_indices: Iterable[int]) -> None:
+        """These are synced to disk. Raises RemoteProtocolError for an index that is not in the torrent."""
+        for piece_index in piece_indices:
+            self._durable.add(self._layout.check_piece(piece_index))
+
+    def daemon_lost(self) -> None:
+        """What was not durable is not known any more; what was transferred stays transferred."""
+        self._of_earlier_daemons = (self.downloaded, self.uploaded, self.wasted)
+        self._stats = None
+        self._set_pieces(self._durable.to_bytes())
+
+    def _set_pieces(self, pieces: bytes) -> None:
+        self._verified = Bitfield.from_bytes(pieces, self._layout.num_pieces)
+        self._durable = self._verified.copy()
+        self.verified_bytes = sum(map(self._layout.piece_size, self._verified))
+
+    @property
+    def num_verified(self) -> int:
+        """Pieces that are right and written."""
+        return self._verified.count
+
+    @property
+    def is_complete(self) -> bool:
+        """Tell whether every piece is verified: nothing is left to download."""
+        return self._verified.is_complete
+
+    @property
+    def is_durable(self) -> bool:
+        """Tell whether every piece is also synced to disk."""
+        return self._durable.is_complete
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come, as trackers are told."""
+        return self._layout.total_length - self.verified_bytes
+
+    def durable_pieces(self) -> bytes:
+        """Return the bitfield of what the next daemon need not check; empty when that is nothing."""
+        return self._durable.to_bytes() if self._durable.count else b""
+
+    # ── transfer ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def stats(self, stats: dm.TorrentStats) -> None:
+        """The daemon's latest figures."""
+        self._stats = stats
+
+    def at_rest(self) -> None:
+        """No connections: the rates are zero, whatever was said last."""
+        if self._stats is not None:
+            self._stats = dm.TorrentStats(
+                self._stats.info_hash, self._stats.downloaded, self._stats.uploaded, self._stats.wasted, 0, 0, [],
+            )
+
+    @property
+    def downloaded(self) -> int:
+        """Payload bytes of this run."""
+        return self._of_earlier_daemons[0] + (self._stats.downloaded if self._stats else 0)
+
+    @property
+    def uploaded(self) -> int:
+        """Payload bytes of this run."""
+        return self._of_earlier_daemons[1] + (self._stats.uploaded if self._stats else 0)
+
+    @property
+    def wasted(self) -> int:
+        """Payload bytes of this run that were thrown away."""
+        return self._of_earlier_daemons[2] + (self._stats.wasted if self._stats else 0)
+
+    @property
+    def download_rate(self) -> int:
+        """Bytes per second."""
+        return self._stats.download_rate if self._stats else 0
+
+    @property
+    def upload_rate(self) -> int:
+        """Bytes per second."""
+        return self._stats.upload_rate if self._stats else 0
