@@ -1,0 +1,212 @@
+"""PieceStore: the files of one torrent, as pieces.
+
+Files are made when the first byte of them is written, and grow as pieces come: nothing is allocated before, so they are sparse.
+Padding files (BEP 47) are never made; their bytes read as zeros. A file that was there already and is longer than the torrent says
+keeps what is beyond: it is not ours. Everything here blocks, and is called in the native threads of the disk pool only.
+"""
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
+
+from gevent.monkey import get_original
+
+from daemon.open_files import OpenFiles
+from daemon.safe_path import (
+    folder_below_exists,
+    longest_name,
+    name_on_disk,
+    open_below,
+    path_parts,
+    size_below,
+    storage_error,
+    sync_folder,
+)
+from protocol.errors import StorageError
+from protocol.metainfo import Info
+from protocol.piece_layout import FileSpan, PieceIndex, file_spans
+
+MOST_VECTORS: Final = os.sysconf("SC_IOV_MAX")          # buffers of one preadv
+Buffer = bytes | bytearray | memoryview
+
+
+class PieceStore:
+    """Reads and writes pieces of one torrent below `folder`. Raises StorageError, which names the file and what to do. Thread-safe."""
+
+    def __init__(self, folder: str, info: Info, open_files: OpenFiles) -> None:
+        self.folder = folder
+        self.info = info
+        self._files = info.files
+        self._open_files = open_files
+        self._lock = get_original("_thread", "allocate_lock")()
+        self._unsynced: set[int] = set()                # files written to since the last sync
+        self._new_folders: set[tuple[str, ...]] = set() # folders with names in them that were not there at the last sync
+
+    def write_piece(self, piece_index: PieceIndex, buffer: Buffer) -> None:
+        """Write a piece, which `buffer` begins with."""
+        layout = self.info.layout
+        size, view, at = layout.piece_size(piece_index), memoryview(buffer), 0
+        for span in self._spans(piece_index * layout.piece_length, size):
+            part = view[at:at + span.length]
+            at += span.length
+            if self._files[span.file_index].padding:
+                continue
+            with self._errors("write", span.file_index), self._writable(span.file_index) as fd:
+                _write_all(fd, part, span.offset_in_file)
+            with self._lock:
+                self._unsynced.add(span.file_index)
+
+    def read_into(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> None:
+        """Fill `views` with what the torrent has from `offset` of this piece on. Files that are missing or too short are an error."""
+        short = self._read(piece_index, offset, views)
+        if short is not None:
+            raise StorageError(f"cannot read {self.name_of(short)}: it has become too short (in {self.folder}; another program changed it: check the torrent again)")
+
+    def read_if_there(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> bool:
+        """As read_into; False if files are missing or too short."""
+        try:
+            return self._read(piece_index, offset, views) is None
+        except StorageError as error:
+            if isinstance(error.__context__, FileNotFoundError):
+                return False
+            raise
+
+    def verify(self, piece_index: PieceIndex, buffer: Buffer) -> bool:
+        """The piece that `buffer` begins with has the right hash."""
+        piece = memoryview(buffer)[:self.info.layout.piece_size(piece_index)]
+        return hashlib.sha1(piece, usedforsecurity=False).digest() == self.info.piece_hash(piece_index)
+
+    def create_empty_files(self) -> None:
+        """Make the files that have no bytes, which no piece would."""
+        for file_index, file in enumerate(self._files):
+            if not file.length and not file.padding:
+                with self._errors("write", file_index), self._writable(file_index):
+                    pass
+
+    def sync(self) -> None:
+        """Make durable what was written before this call. What could not be made so is tried again by the next one."""
+        with self._lock:
+            files, self._unsynced = self._unsynced, set()
+            folders, self._new_folders = self._new_folders, set()
+        try:
+            for file_index in sorted(files):
+                with self._errors("write", file_index), self._readable(file_index) as fd:
+                    os.fdatasync(fd)
+            for parts in sorted(folders):
+                try:
+                    sync_folder(self.folder, parts)
+                except OSError as error:
+                    raise storage_error("write", parts, self.folder, error) from None
+        except StorageError:
+            with self._lock:
+                self._unsynced |= files
+                self._new_folders |= folders
+            raise
+
+    def close(self) -> None:
+        """Close the files. They are opened again when they are needed again."""
+        self._open_files.close_all_of(self)
+
+    def name_of(self, file_index: int) -> str:
+        """Return the path of a file as people know it: below the download folder."""
+        return "/".join(path_parts(self.info, self._files[file_index]))
+
+    def check_names(self) -> None:
+        """Raises StorageError for the first name that the file system of the download folder cannot hold."""
+        longest = longest_name(self.folder)
+        for file in self._files:
+            parts = path_parts(self.info, file)
+            if not file.padding and max(len(name_on_disk(part)) for part in parts) > longest:
+                raise storage_error("write", parts, self.folder, OSError(errno.ENAMETOOLONG, ""))
+
+    def folder_exists(self, file_index: int) -> bool:
+        """The folder in which a file lies, or would lie, is there."""
+        with self._errors("read", file_index):
+            return folder_below_exists(self.folder, path_parts(self.info, self._files[file_index])[:-1])
+
+    def size_on_disk(self, file_index: int) -> int | None:
+        """Return the size of a file as it lies on the disk; None: there is none."""
+        with self._errors("read", file_index):
+            return size_below(self.folder, path_parts(self.info, self._files[file_index]))
+
+    @contextmanager
+    def reading(self, file_index: int) -> Iterator[int]:
+        """Give a descriptor of a file to read from; the caller's OSError becomes a StorageError, too."""
+        with self._errors("read", file_index), self._readable(file_index) as fd:
+            yield fd
+
+    def _spans(self, start: int, length: int) -> Iterator[FileSpan]:
+        if len(self._files) == 1:
+            yield FileSpan(0, start, length)
+        else:
+            yield from file_spans(self._files, start, length)
+
+    def _read(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> int | None:
+        """Fill `views`; return the index of the first file that is too short for that, or None."""
+        views = [memoryview(view) for view in views]
+        length = sum(len(view) for view in views)
+        for span in self._spans(piece_index * self.info.layout.piece_length + offset, length):
+            part, views = (views, []) if span.length == length else _split(views, span.length)
+            if self._files[span.file_index].padding:
+                for view in part:
+                    view[:] = bytes(len(view))
+                continue
+            with self.reading(span.file_index) as fd:
+                if not _read_all(fd, part, span.offset_in_file):
+                    return span.file_index
+        return None
+
+    def _readable(self, file_index: int) -> AbstractContextManager[int]:
+        if self._open_files.is_open(self, (file_index, "rw")):
+            return self._open_files.borrow(self, (file_index, "rw"), self._opener(file_index, os.O_RDWR, create=False))
+        return self._open_files.borrow(self, (file_index, "r"), self._opener(file_index, os.O_RDONLY, create=False))
+
+    def _writable(self, file_index: int) -> AbstractContextManager[int]:
+        return self._open_files.borrow(self, (file_index, "rw"), self._opener(file_index, os.O_RDWR, create=True))
+
+    def _opener(self, file_index: int, flags: int, create: bool) -> Callable[[], int]:
+        def open_file() -> int:
+            parts = path_parts(self.info, self._files[file_index])
+            fd, is_new = open_below(self.folder, parts, flags, create)
+            if is_new:
+                with self._lock:
+                    self._new_folders.update(parts[:depth] for depth in range(len(parts)))
+            return fd
+        return open_file
+
+    @contextmanager
+    def _errors(self, verb: str, file_index: int) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(verb, path_parts(self.info, self._files[file_index]), self.folder, error) from None
+
+
+def _write_all(fd: int, view: memoryview, offset: int) -> None:
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view = view[written:]
+        offset += written
+
+
+def _read_all(fd: int, views: list[memoryview], offset: int) -> bool:
+    """Fill `views`; False if the file ends before."""
+    while views:
+        received = os.preadv(fd, views[:MOST_VECTORS], offset)
+        if not received:
+            return False
+        offset += received
+        views = _split(views, received)[1]
+    return True
+
+
+def _split(views: list[memoryview], length: int) -> tuple[list[memoryview], list[memoryview]]:
+    """Split a row of buffers after `length` bytes."""
+    for index, view in enumerate(views):
+        if length < len(view):
+            return ([*views[:index], view[:length]] if length else views[:index]), [view[length:], *views[index + 1:]]
+        length -= len(view)
+    return views, []
