@@ -74,7 +74,7 @@ class TorrentActor(EngineActor):
             case dm.TorrentStats():       self._torrent_stats(message)
             case dm.Dialled():            self._peers.dialled(message)
             case dm.DialFailed():         self._dial_failed(message)
-            case dm.PeerConnected():      self._peers.peer_connected(message)
+            case dm.PeerConnected():      self._peer_connected(message)
             case dm.PeerNamed():          self._peers.peer_named(message)
             case dm.PeerDisconnected():   self._peer_disconnected(message)
             case dm.IncomingPeer():       self._peers.incoming_peer(message, self._refusal())
@@ -298,6 +298,10 @@ class TorrentActor(EngineActor):
     def _dial_failed(self, message: dm.DialFailed) -> None:
         self._peers.dial_failed(message)
         self._maintain_soon()
+
+    def _peer_connected(self, message: dm.PeerConnected) -> None:
+        self._peers.peer_connected(message)
+        self._maintain_soon()                           # nothing may be left to watch
 
     def _peer_disconnected(self, message: dm.PeerDisconnected) -> None:
         self._peers.peer_disconnected(message, blame=self._life.is_running)
