@@ -18,6 +18,7 @@ if TYPE_CHECKING:                                       # importing a message mu
     from actors.snapshots import TorrentSnapshot
     from protocol.metainfo import Metainfo
     from protocol.peer_address import PeerAddress
+    from protocol.tracker_messages import AnnounceResponse
     from scheduler.settings import Settings
 
 
@@ -70,7 +71,7 @@ class SlotDeclined:
     """I cannot use this grant: token and slot go back, the place in the ring is kept."""
 
     grant_id: int
-    reason: str                                         # no_candidate, torrent_full, complete, stopped, network_down
+    reason: str                                         # no_candidate, torrent_full, complete, stopped, checking, too_late, network_down
     retry_after: float | None = None                    # seconds until asking me again can make sense; None: I shall ask
 
     def __post_init__(self) -> None:
@@ -306,6 +307,32 @@ class StopAnnouncing:
     """Send `stopped` (with a short deadline), then answer AnnouncerStopped to `reply_to`."""
 
     reply_to: ActorRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceDue:
+    """TrackerAnnouncer to itself: an interval or a backoff is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceTurn:
+    """AnnounceGate to TrackerAnnouncer: this announce may begin."""
+
+    number: int                                         # of the announce, counted by its announcer
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceEnded:
+    """HttpTracker to TrackerAnnouncer: what the tracker said, or None and what went wrong."""
+
+    number: int
+    response: AnnounceResponse | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GoodbyeOverdue:
+    """TrackerAnnouncer to itself: `stopped` was not taken in time; go on without."""
 
 
 # ── to DaemonLink ────────────────────────────────────────────────────────────────────────────────────────────────────────

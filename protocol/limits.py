@@ -25,6 +25,8 @@ MAX_FAST_PIECES: Final = 64                             # allowed-fast and sugge
 MAX_TRACKER_RESPONSE_BYTES: Final = 1 << 20             # 1 MiB is 170,000 compact peers
 MAX_TRACKER_PEERS: Final = 1_000                        # taken from one answer; 50 are asked for
 MAX_TRACKER_TEXT_CHARS: Final = 300                     # of a failure reason or a warning, as shown
+MAX_TRACKER_ID_BYTES: Final = 1_000                     # it comes back in each of our URLs, and servers refuse those from 8 KiB on
+MAX_TRACKER_REDIRECTS: Final = 5                        # real ones are http → https, or to a new host
 
 # The peers that a torrent knows
 MAX_SWARM_PEERS: Final = 2_000                          # of one torrent: 40 times what it connects to; about 1 KiB each

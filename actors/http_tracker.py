@@ -1,0 +1,160 @@
+"""HttpTracker: one announce over HTTP(S), bounded in time, size and redirects, in a greenlet of its own.
+
+urllib3 speaks HTTP; what it leaves open is closed here. Its timeouts are those of single reads, so a deadline lies over the whole. It
+would follow redirects by itself, reading their bodies to the end; here they are counted and their bodies dropped. What it decompresses
+is read in parts, so that a gzip bomb is refused when it passes the bound and not when it has been unpacked.
+"""
+
+import functools
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import gevent
+
+from protocol.errors import TrackerError
+from protocol.limits import MAX_TRACKER_REDIRECTS, MAX_TRACKER_RESPONSE_BYTES
+from protocol.tracker_messages import AnnounceResponse, parse_announce_response, tracker_name
+
+if TYPE_CHECKING:                                       # urllib3 costs 5 MB: only those who have a tracker pay
+    import urllib3
+
+CONNECT_SECONDS: Final = 10.0
+READ_SECONDS: Final = 15.0                              # of silence
+READ_BYTES: Final = 1 << 16
+LARGE_RESPONSE_BYTES: Final = 1 << 15                   # parsing more keeps the event loop waiting: in a thread then
+KEPT_HOSTS: Final = 16                                  # trackers whose connections are kept: another announce is no new flow then
+KEPT_CONNECTIONS: Final = 4                             # of each
+USER_AGENT: Final = "Evenswarm/0.1.0"
+SCHEMES: Final = ("http", "https")
+
+OnEnd = Callable[[AnnounceResponse | None, str], None]  # response, or None and what went wrong
+
+
+class HttpTracker:
+    """Announces of all torrents of an engine. `make_tls` returns the ssl.SSLContext for HTTPS; it is asked once, when it is needed."""
+
+    def __init__(self, make_tls: Callable[[], ssl.SSLContext] = ssl.create_default_context) -> None:
+        self._make_tls = make_tls
+
+    def start(self, url: str, deadline: float, on_end: OnEnd) -> gevent.Greenlet:
+        """GET `url` and call `on_end` once within `deadline` seconds; not any more after the greenlet was killed."""
+        return gevent.spawn(self._run, url, deadline, on_end)
+
+    def _run(self, url: str, deadline: float, on_end: OnEnd) -> None:
+        response, error = None, ""
+        try:
+            response = self.announce(url, deadline)
+        except TrackerError as refused:
+            error = str(refused)
+        except Exception as bug:                        # nobody watches this greenlet: whoever waits for it must hear of it
+            error = f"the announce failed: {type(bug).__name__}: {bug}"
+        on_end(response, error)
+
+    def announce(self, url: str, deadline: float) -> AnnounceResponse:
+        """GET `url` and return what the tracker said. Raises TrackerError."""
+        with gevent.Timeout(deadline, TrackerError(f"did not answer within {deadline:g} s")):
+            status, reason, body = self._get(url)
+            return _parse(status, reason, body)
+
+    def _get(self, url: str) -> tuple[int, str, bytes]:
+        """Return status, its text and the body of the answer to which redirects lead."""
+        from urllib3.exceptions import HTTPError
+
+        for _ in range(MAX_TRACKER_REDIRECTS + 1):
+            try:
+                response = self._request(url)
+                try:
+                    location = response.get_redirect_location()
+                    if not location:
+                        body = _read_bounded(response)
+                        response.release_conn()
+                        return response.status, response.reason or "", body
+                finally:
+                    response.close()                    # of a connection that was released: nothing
+            except HTTPError as error:
+                raise TrackerError(_in_words(error)) from None
+            url = urljoin(url, location)
+            if urlsplit(url).scheme not in SCHEMES:
+                raise TrackerError(f"redirects to {tracker_name(url)}, which is not HTTP")
+        raise TrackerError(f"redirects more than {MAX_TRACKER_REDIRECTS} times")
+
+    def _request(self, url: str) -> "urllib3.BaseHTTPResponse":
+        from urllib3.exceptions import ProtocolError
+
+        pool = self._secure_pool if url.lower().startswith("https:") else self._pool
+        try:
+            return _send(pool, url)
+        except ProtocolError:                           # it may have closed a kept connection as we used it: once more on a new one
+            return _send(pool, url)
+
+    @functools.cached_property
+    def _pool(self) -> "urllib3.PoolManager":
+        return _make_pool()
+
+    @functools.cached_property
+    def _secure_pool(self) -> "urllib3.PoolManager":
+        return _make_pool(ssl_context=self._make_tls())  # one for all: each would load all certificates of the system anew
+
+
+def _make_pool(**options: Any) -> "urllib3.PoolManager":
+    import urllib3
+
+    return urllib3.PoolManager(
+        KEPT_HOSTS, maxsize=KEPT_CONNECTIONS, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), **options,
+    )
+
+
+def _send(pool: "urllib3.PoolManager", url: str) -> "urllib3.BaseHTTPResponse":
+    return pool.request("GET", url, redirect=False, retries=False, preload_content=False)
+
+
+def _read_bounded(response: "urllib3.BaseHTTPResponse") -> bytes:
+    """Return the body, unpacked. Raises TrackerError when it is too large, before or after that."""
+    body = bytearray()
+    while part := response.read(READ_BYTES, decode_content=True):
+        body += part
+        if max(len(body), response.tell()) > MAX_TRACKER_RESPONSE_BYTES:
+            raise TrackerError(f"answered with more than {MAX_TRACKER_RESPONSE_BYTES} bytes")
+    return bytes(body)
+
+
+def _parse(status: int, reason: str, body: bytes) -> AnnounceResponse:
+    try:
+        if len(body) > LARGE_RESPONSE_BYTES:
+            response = gevent.get_hub().threadpool.apply(parse_announce_response, (body,))
+        else:
+            response = parse_announce_response(body)
+    except TrackerError:
+        if status == 200:
+            raise
+        raise TrackerError(f"answered with HTTP status {status} {reason}".rstrip()) from None
+    if status != 200 and not response.failure:
+        raise TrackerError(f"answered with HTTP status {status} {reason}".rstrip())
+    return response
+
+
+def _in_words(error: Exception) -> str:
+    """One line for people; urllib3 names objects and passwords."""
+    from urllib3 import exceptions
+
+    match error:
+        case exceptions.NameResolutionError():          return "its name cannot be resolved"
+        case exceptions.NewConnectionError():           return f"cannot be connected to: {_cause(error)}"
+        case exceptions.ConnectTimeoutError():          return f"did not accept a connection within {CONNECT_SECONDS:g} s"
+        case exceptions.ReadTimeoutError():             return f"said nothing for {READ_SECONDS:g} s"
+        case exceptions.SSLError():                     return f"no secure connection: {_cause(error)}"
+        case exceptions.DecodeError():                  return "answered with something that cannot be unpacked"
+        case exceptions.LocationValueError():           return "its URL is none"
+        case _:                                         return f"broke the connection or HTTP: {_cause(error)}"
+
+
+def _cause(error: BaseException) -> str:
+    """What the innermost exception says."""
+    while (inner := error.__cause__ or error.__context__ or next((part for part in error.args if isinstance(part, BaseException)), None)):
+        error = inner
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message})"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
