@@ -47,12 +47,18 @@ class LoopTurn:
 _loop_turn = LoopTurn()
 
 
+def spawn_later(seconds: float, function: Callable[[], None]) -> Timer:
+    """As gevent.spawn_later, but never early: that counts from when the loop last looked at the clock, which is before this turn."""
+    gevent.get_hub().loop.update_now()
+    return gevent.spawn_later(seconds, function)
+
+
 class DelayedMessage:
     """A message that an actor gets from itself later, unless it is cancelled."""
 
     __slots__ = ("_actor", "_message", "_timer")
 
-    def __init__(self, actor: "EngineActor", delay: float, message: Any, start_timer: Callable[..., Timer]) -> None:
+    def __init__(self, actor: "EngineActor", delay: float, message: Any, start_timer: Callable[[float, Callable[[], None]], Timer]) -> None:
         self._actor, self._message = actor, message
         self._timer = start_timer(delay, self._fire)
 
@@ -76,7 +82,7 @@ class EngineActor(pykka.ThreadingActor):
 
     def __init__(
         self, session: pykka.ActorRef | None = None, *,
-        clock: Callable[[], float] = time.monotonic, call_later: Callable[..., Timer] = gevent.spawn_later, log: Any = None,
+        clock: Callable[[], float] = time.monotonic, call_later: Callable[[float, Callable[[], None]], Timer] = spawn_later, log: Any = None,
     ) -> None:
         super().__init__()
         self.name = type(self).__name__                 # for ActorFailed and the log; a subclass may say more

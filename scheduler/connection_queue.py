@@ -25,10 +25,8 @@ from scheduler.grant_ledger import Grant, GrantLedger
 from scheduler.queued_torrent import QueuedTorrent
 from scheduler.refusal import Refusal
 from scheduler.settings import Settings
-from scheduler.steady_time import SteadyTime
+from scheduler.steady_time import ROUNDING_SECONDS, SteadyTime
 from scheduler.torrent_places import TorrentPlaces
-
-_ROUNDING = 1e-6                                        # seconds: a timer set for a moment may come so much before it
 
 
 class GivenSlot(NamedTuple):
@@ -175,7 +173,7 @@ class ConnectionQueue:
 
     def expire_leases(self, now: float, told_until: float) -> list[Grant]:
         """Take back the leases that ended by `told_until`, a moment until which all that torrents told has been handled."""
-        until = self._time.advance(now) - max(now - told_until, 0.0)
+        until = self._time.advance(now) - max(now - told_until, 0.0) + ROUNDING_SECONDS
         expired = self.ledger.expire(until)
         for grant in expired:
             self.rules.bucket.release()
@@ -231,7 +229,7 @@ class ConnectionQueue:
         seconds = self._time.advance(now)
         self._places.end_holds(seconds)
         slots: list[GivenSlot] = []
-        if seconds < self._gathering_until - _ROUNDING:
+        if seconds < self._gathering_until - ROUNDING_SECONDS:
             return slots
         while (torrent := self._places.next_torrent(seconds)) is not None:
             grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds)

@@ -87,7 +87,7 @@ class GrantLedger:
         self._accounts: dict[bytes, Account] = {}
         self._grants: dict[int, Grant] = {}
         self._leases: OrderedDict[int, Grant] = OrderedDict()       # in the order of their deadlines
-        self._expired_grants: OrderedDict[int, Grant] = OrderedDict()
+        self._expired_grants: OrderedDict[int, tuple[Grant, Account]] = OrderedDict()
         self._last_grant_id = 0
 
     def open_account(self, info_hash: bytes) -> Account:
@@ -136,7 +136,7 @@ class GrantLedger:
                 break
             self._move(grant, None)
             self.expired += 1
-            self._expired_grants[grant.grant_id] = grant
+            self._expired_grants[grant.grant_id] = grant, self._accounts[grant.info_hash]
             expired.append(grant)
         while len(self._expired_grants) > MAX_EXPIRED_REMEMBERED:
             self._expired_grants.popitem(last=False)
@@ -144,8 +144,8 @@ class GrantLedger:
 
     def revive(self, grant_id: int) -> Grant | None:
         """A lease that expired is used all the same: it is half-open. None if it is no such lease or its torrent is gone."""
-        grant = self._expired_grants.pop(grant_id, None)
-        if grant is None or grant.info_hash not in self._accounts:
+        grant, account = self._expired_grants.pop(grant_id, (None, None))
+        if grant is None or self._accounts.get(grant.info_hash) is not account:
             return None
         self.expired -= 1
         self._move(grant, HALF_OPEN)

@@ -16,6 +16,7 @@ from collections import deque
 from typing import Final
 
 from protocol import daemon_messages as dm
+from scheduler.steady_time import ROUNDING_SECONDS
 
 UNANSWERED_SECONDS: Final = 120.0
 REFUSED_SECONDS: Final = 10.0
@@ -57,7 +58,7 @@ class RouterMemory:
 
     def _forget(self, now: float) -> None:
         for entries in self._entries.values():
-            while entries and entries[0][0] <= now:
+            while entries and entries[0][0] <= now + ROUNDING_SECONDS:
                 _, had_peers = entries.popleft()
                 self._num_entries -= 1
                 self._num_entries_with_peers -= had_peers

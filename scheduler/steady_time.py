@@ -4,6 +4,10 @@ Everything in the connection queue that lasts (leases, holds, what a router reme
 back, no time passes and the deadlines are not suddenly an hour away; when it steps forward, that much time has passed, once.
 """
 
+from typing import Final
+
+ROUNDING_SECONDS: Final = 1e-6                          # a moment that was computed on another way may differ by so much
+
 
 class SteadyTime:
     """A time that starts at 0 and never runs backward."""

@@ -19,6 +19,7 @@ from scheduler import refusal
 from scheduler.dial_rules import DialRules
 from scheduler.queued_torrent import IDLE, WAITING, QueuedTorrent
 from scheduler.refusal import Refusal
+from scheduler.steady_time import ROUNDING_SECONDS
 from scheduler.torrent_turns import TorrentTurns
 from scheduler.withdrawable_heap import WithdrawableHeap
 
@@ -83,12 +84,12 @@ class TorrentPlaces:
 
     def end_holds(self, now: float) -> None:
         """Let torrents have turns again whose time is over."""
-        while (first := self._held.smallest()) is not None and first[0] <= now:
+        while (first := self._held.smallest()) is not None and first[0] <= now + ROUNDING_SECONDS:
             self.end_hold(first[1], now)
 
     def end_hold(self, torrent: QueuedTorrent, now: float) -> None:
         """The same for one, if its time is over."""
-        if torrent.held_until is not None and torrent.held_until <= now:
+        if torrent.held_until is not None and torrent.held_until <= now + ROUNDING_SECONDS:
             torrent.held_until = None
             torrent.waiting_since = now
         self.settle(torrent)
