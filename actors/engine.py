@@ -1,0 +1,136 @@
+"""Engine: starts the actors in the order of their dependencies and stops them in reverse.
+
+A plain object for whoever runs an engine (a command, a test): the only place that asks actors, always with a timeout.
+"""
+
+import os
+import random
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import gevent.event
+import pykka
+
+from actors import messages as m
+from actors import snapshots
+from actors.connection_broker import ConnectionBroker
+from actors.daemon_link import DaemonLink
+from actors.session import Session
+from actors.ui_feed import UIFeed
+from protocol import daemon_messages as dm
+from protocol.errors import EvenswarmError
+from scheduler.settings import Settings
+
+ASK_TIMEOUT = 10.0                                      # an actor that does not answer in this time hangs
+DAEMON_START_TIMEOUT = 20.0                             # a cold Python on a slow disk
+STOP_TORRENTS_TIMEOUT = 2.2                             # `stopped` to the trackers has 2 s of it
+STOP_DAEMON_TIMEOUT = 2.0
+PEER_ID_PREFIX = b"-EW0100-"                            # Azureus style (BEP 20)
+CLIENT_VERSION = "Evenswarm 0.1.0"
+
+
+class EngineNotStarted(EvenswarmError):
+    """A part of the engine did not come up."""
+
+
+class Engine:
+    """One engine: broker, feed, session and the daemons. Use it as a context manager."""
+
+    def __init__(self, settings: Settings, on_change: Callable[[Any], None] = lambda change: None) -> None:
+        self.settings = settings
+        self.addresses: list[m.DaemonListening] = []    # where the daemons listen
+        self._on_change = on_change
+        self._peer_id = PEER_ID_PREFIX + os.urandom(12)
+        self._started: list[pykka.ActorRef] = []        # in order
+        self._all_listening = gevent.event.Event()
+
+    def __enter__(self) -> "Engine":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything and wait until the daemons listen. Raises EngineNotStarted."""
+        settings = self.settings
+        self.session = self._start(Session, settings=settings, peer_id=self._peer_id, rng=random.SystemRandom(), on_change=self._changed)
+        self.broker = self._start(ConnectionBroker, settings=settings, session=self.session)
+        self.ui_feed = self._start(UIFeed, broker=self.broker, session=self.session)
+        self.daemons = tuple(
+            self._start(DaemonLink, session=self.session, index=index, configure=self._configure(index)) for index in range(settings.daemons)
+        )
+        self.session.tell(m.PartsStarted(self.broker, self.ui_feed, self.daemons))
+        for actor in self._started:
+            self._ask(actor, m.Ping())
+        if not self._all_listening.wait(DAEMON_START_TIMEOUT):
+            raise EngineNotStarted(f"{settings.daemons - len(self.addresses)} of {settings.daemons} I/O daemons did not start in {DAEMON_START_TIMEOUT:.0f} s")
+
+    def add(self, order: m.AddTorrent) -> bool:
+        """Add and start a torrent; False when it is there already."""
+        return self._ask(self.session, order)
+
+    def view(self) -> snapshots.FeedView:
+        """What a viewer draws; keeps the feed gathering."""
+        return self._ask(self.ui_feed, m.GetView())
+
+    def stop(self) -> None:
+        """Stop torrents (trackers told, data durable), daemons and actors, each with a deadline."""
+        if self._started:
+            self._until_done(self.session, m.StopAllTorrents, STOP_TORRENTS_TIMEOUT)
+            ends = [gevent.spawn(self._until_done, link, self._shut_down, STOP_DAEMON_TIMEOUT + 0.5) for link in getattr(self, "daemons", ())]
+            gevent.joinall(ends)
+        while self._started:
+            actor = self._started.pop()
+            try:
+                actor.stop(timeout=1.0)
+            except pykka.Timeout:
+                print(f"evenswarm: {actor} did not stop", file=sys.stderr)
+        pykka.ActorRegistry.stop_all(timeout=1.0)       # the torrents' actors: started by the session, all told to stop above
+
+    @staticmethod
+    def _shut_down(done: Callable[[], None]) -> m.ShutDownDaemon:
+        return m.ShutDownDaemon(STOP_DAEMON_TIMEOUT, done)
+
+    def _start(self, actor_class: type[pykka.ThreadingActor], **arguments: Any) -> pykka.ActorRef:
+        actor = actor_class.start(**arguments)
+        self._started.append(actor)
+        return actor
+
+    def _ask(self, actor: pykka.ActorRef, message: Any) -> Any:
+        try:
+            return actor.ask(message, timeout=ASK_TIMEOUT)
+        except (pykka.Timeout, pykka.ActorDeadError) as error:
+            raise EngineNotStarted(f"{actor.actor_class.__name__} does not answer: {error!r}") from None
+
+    def _until_done(self, actor: pykka.ActorRef, message: Callable[[Callable[[], None]], Any], timeout: float) -> None:
+        """Tell a message that carries a `done` function and wait until it was called, or the actor is dead, or time is up."""
+        done = gevent.event.Event()
+        try:
+            actor.tell(message(done.set))
+        except pykka.ActorDeadError:
+            return
+        done.wait(timeout)
+
+    def _changed(self, change: Any) -> None:
+        if isinstance(change, m.DaemonListening):
+            self.addresses = [*(known for known in self.addresses if known.index != change.index), change]
+            if len(self.addresses) == self.settings.daemons:
+                self._all_listening.set()
+        self._on_change(change)
+
+    def _configure(self, index: int) -> dm.Configure:
+        settings = self.settings
+        return dm.Configure(
+            peer_id=self._peer_id, listen_host=settings.listen_host, listen_port=settings.listen_port and settings.listen_port + index,
+            max_connects_under_way=settings.half_open_limit, max_connects_pending=2 * settings.half_open_limit,
+            connect_timeout=30.0, handshake_timeout=settings.handshake_timeout, piece_buffer_bytes=settings.piece_buffer_bytes,
+            read_cache_bytes=settings.read_cache_bytes, upload_slots=settings.upload_slots,
+            max_pipeline_depth=settings.max_pipeline_depth, client_version=CLIENT_VERSION,
+        )

@@ -1,0 +1,174 @@
+"""Session: settings, adds and removes torrents, restarts actors that failed.
+
+It is the only one that knows every torrent. It hands each to a daemon (the one with the fewest torrents), makes its TorrentActor
+and its TrackerAnnouncer, and tells whoever runs the engine what became of it through `on_change`, a plain function.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors import messages as m
+from actors import snapshots
+from actors.announce_gate import AnnounceGate
+from actors.engine_actor import EngineActor
+from actors.http_tracker import HttpTracker
+from actors.torrent import TorrentActor
+from actors.tracker_announcer import TrackerAnnouncer
+from protocol import daemon_messages as dm
+from scheduler.connect_timeout import ConnectTimeout
+from scheduler.settings import Settings
+
+MAX_RESTARTS = 3                                        # of one torrent's actor: a fault that comes back is shown, not repeated for ever
+
+
+@dataclass(slots=True)
+class SessionTorrent:
+    """What the session knows of one torrent."""
+
+    order: m.AddTorrent
+    daemon_index: int
+    actor: Any = None
+    announcer: Any = None
+    state: str = snapshots.STOPPED
+    error: str = ""
+    restarts: int = 0
+
+
+class Session(EngineActor):
+    """Owns the settings and the list of torrents."""
+
+    def __init__(
+        self, settings: Settings, peer_id: bytes, rng: random.Random,
+        on_change: Callable[[m.TorrentStateChanged | m.DaemonListening], None], **engine: Any,
+    ) -> None:
+        super().__init__(session=None, **engine)
+        self._settings = settings
+        self._peer_id = peer_id
+        self._rng = rng
+        self._on_change = on_change
+        self._broker = self._ui_feed = None             # until PartsStarted
+        self._daemons: tuple[Any, ...] = ()
+        self._torrents: dict[bytes, SessionTorrent] = {}
+        self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
+        self._connect_timeout = ConnectTimeout()
+        self._announce_gate = AnnounceGate()            # these two are shared by all announcers
+        self._http_tracker = HttpTracker()
+        self._awaited: set[bytes] = set()               # torrents that StopAllTorrents waits for
+        self._all_stopped: Callable[[], None] | None = None
+
+    def on_receive(self, message: Any) -> Any:
+        self.give_way()
+        match message:
+            case m.AddTorrent():           return self._add_torrent(message)
+            case m.RemoveTorrent():        self._remove_torrent(message)
+            case m.TorrentStateChanged():  self._torrent_state_changed(message)
+            case m.TorrentStoppedFully():  self._torrent_stopped_fully(message)
+            case m.StopAllTorrents():      self._stop_all_torrents(message)
+            case m.DaemonListening():      self._on_change(message)
+            case m.PartsStarted():         self._parts_started(message)
+            case m.ActorFailed():          self._actor_failed(message)
+            case m.ApplySettings():        self._apply_settings(message)
+            case m.Ping():                 return True
+            case _:                        self.unknown(message)
+        return None
+
+    def _parts_started(self, message: m.PartsStarted) -> None:
+        self._broker, self._ui_feed, self._daemons = message.broker, message.ui_feed, message.daemons
+
+    def _apply_settings(self, message: m.ApplySettings) -> None:
+        """The broker gets its limits live, the torrents the whole."""
+        self._settings = settings = message.settings
+        self.post(self._broker, m.SetConnectionRateLimit(settings.connection_rate, settings.connection_burst))
+        self.post(self._broker, m.SetConnectionLimits(
+            settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit))
+        for entry in self._torrents.values():
+            self.post(entry.actor, message)
+
+    # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _add_torrent(self, message: m.AddTorrent) -> bool:
+        info_hash = message.metainfo.info.info_hash
+        if info_hash in self._torrents:
+            return False
+        entry = SessionTorrent(message, self._least_used_daemon())
+        self._torrents[info_hash] = entry
+        self._log.info("torrent_added", info_hash=info_hash, name=message.metainfo.info.name, source=message.source)
+        self._start_actors(info_hash, entry)
+        return True
+
+    def _least_used_daemon(self) -> int:
+        used = [0] * len(self._daemons)
+        for entry in self._torrents.values():
+            used[entry.daemon_index] += 1
+        return used.index(min(used))
+
+    def _start_actors(self, info_hash: bytes, entry: SessionTorrent) -> None:
+        order = entry.order
+        entry.actor = TorrentActor.start(
+            session=self.actor_ref, broker=self._broker, ui_feed=self._ui_feed, daemon=self._daemons[entry.daemon_index],
+            order=order, settings=self._settings, connect_timeout=self._connect_timeout, rng=random.Random(self._rng.random()),
+        )
+        entry.announcer = TrackerAnnouncer.start(
+            session=self.actor_ref, torrent=entry.actor, info_hash=info_hash, tiers=order.metainfo.tiers, peer_id=self._peer_id,
+            settings=self._settings, gate=self._announce_gate, http=self._http_tracker, rng=random.Random(self._rng.random()),
+        )
+        self.post(entry.actor, m.AnnouncerStarted(entry.announcer))
+        self.post(entry.actor, m.StartTorrent())
+
+    def _remove_torrent(self, message: m.RemoveTorrent) -> None:
+        entry = self._torrents.pop(message.info_hash, None)
+        if entry is not None:
+            self._leaving[message.info_hash] = entry
+            self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True))
+
+    def _actor_failed(self, message: m.ActorFailed) -> None:
+        """A torrent's actor is made anew, a few times; without one of the others there is no engine: whoever runs it hears of it."""
+        for info_hash, entry in self._torrents.items():
+            if message.actor_urn in (entry.actor.actor_urn, entry.announcer.actor_urn):
+                self._restart_torrent(info_hash, entry, message)
+                return
+        self._on_change(message)
+
+    def _restart_torrent(self, info_hash: bytes, entry: SessionTorrent, message: m.ActorFailed) -> None:
+        for actor in (entry.actor, entry.announcer):
+            actor.stop(block=False)
+        self.post(self._broker, m.TorrentGone(info_hash))
+        daemon = self._daemons[entry.daemon_index]
+        self.post(daemon, m.DetachTorrent(info_hash))
+        self.post(daemon, m.SendToDaemon(dm.RemoveTorrent(info_hash)))
+        entry.restarts += 1
+        if entry.restarts > MAX_RESTARTS:
+            error = f"{message.name} failed {entry.restarts} times, last of {message.error}"
+            self._torrent_state_changed(m.TorrentStateChanged(info_hash, snapshots.ERROR, error))
+            return
+        self._start_actors(info_hash, entry)
+
+    def _torrent_state_changed(self, message: m.TorrentStateChanged) -> None:
+        entry = self._torrents.get(message.info_hash)
+        if entry is not None:
+            entry.state, entry.error = message.state, message.error
+            self._on_change(message)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stop_all_torrents(self, message: m.StopAllTorrents) -> None:
+        self._all_stopped = message.done
+        self._awaited = {
+            info_hash for info_hash, entry in self._torrents.items()
+            if self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref))
+        }
+        self._say_when_all_stopped()
+
+    def _torrent_stopped_fully(self, message: m.TorrentStoppedFully) -> None:
+        leaving = self._leaving.pop(message.info_hash, None)
+        if leaving is not None:
+            leaving.announcer.stop(block=False)
+        self._awaited.discard(message.info_hash)
+        self._say_when_all_stopped()
+
+    def _say_when_all_stopped(self) -> None:
+        if self._all_stopped is not None and not self._awaited:
+            self._all_stopped()
+            self._all_stopped = None
