@@ -19,6 +19,9 @@ MAX_REQUEST_BYTES: Final = 1 << 17                      # 128 KiB: what the fiel
 MAX_EXTENDED_HANDSHAKE_BYTES: Final = 1 << 15           # real ones are below 500 bytes
 MAX_CLIENT_NAME_CHARS: Final = 64                       # what a table can show
 MAX_PEER_REQUESTS: Final = 500                          # requests of one peer that wait for us; told to it as `reqq`
+MAX_INCOMING_HANDSHAKES: Final = 64                     # under way; a new one ends the oldest, honest ones take one round trip
+MAX_INCOMING_WAITING: Final = 256                       # handshakes that wait for the broker's answer
+MAX_WAITING_MESSAGE_BYTES: Final = 1 << 20              # messages that a peer does not read: the longest one is 128 KiB
 MAX_FAST_PIECES: Final = 64                             # allowed-fast and suggested pieces remembered of one peer (BEP 6 uses 10)
 
 # Trackers

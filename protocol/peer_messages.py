@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocol.errors import RemoteProtocolError
-from protocol.limits import BLOCK_BYTES
+from protocol.limits import BLOCK_BYTES, MAX_REQUEST_BYTES, MAX_WIRE_MESSAGE_BYTES
 from protocol.piece_layout import PieceLayout
 
 CHOKE, UNCHOKE, INTERESTED, NOT_INTERESTED, HAVE, BITFIELD, REQUEST, PIECE, CANCEL = range(9)
@@ -202,6 +202,24 @@ PARSERS: Final[dict[int, Callable[[memoryview], object]]] = {
     CANCEL: _with_block(Cancel), PORT: _port, SUGGEST: _with_piece(SuggestPiece), HAVE_ALL: _empty(HaveAll), HAVE_NONE: _empty(HaveNone),
     REJECT: _with_block(RejectRequest), ALLOWED_FAST: _with_piece(AllowedFast), EXTENDED: _extended,
 }
+
+
+_LENGTHS: Final[dict[int, tuple[int, int]]] = {         # id: the shortest and the longest message, without the length itself
+    **dict.fromkeys((CHOKE, UNCHOKE, INTERESTED, NOT_INTERESTED, HAVE_ALL, HAVE_NONE), (1, 1)),
+    **dict.fromkeys((HAVE, SUGGEST, ALLOWED_FAST), (5, 5)), **dict.fromkeys((REQUEST, CANCEL, REJECT), (13, 13)),
+    PORT: (3, 3), PIECE: (10, 9 + MAX_REQUEST_BYTES), EXTENDED: (2, MAX_WIRE_MESSAGE_BYTES),
+}
+_ANY_LENGTH: Final = (1, MAX_WIRE_MESSAGE_BYTES)
+
+
+def check_length(message_id: int, length: int) -> None:
+    """Judge a message by its first five bytes, before anything of it is awaited. Raises RemoteProtocolError."""
+    if length > MAX_WIRE_MESSAGE_BYTES:
+        raise RemoteProtocolError(f"message of {length} bytes, at most {MAX_WIRE_MESSAGE_BYTES}")
+    shortest, longest = _LENGTHS.get(message_id, _ANY_LENGTH)
+    if not shortest <= length <= longest:
+        allowed = str(shortest) if shortest == longest else f"{shortest} to {longest}"
+        raise RemoteProtocolError(f"message {message_id} of {length} bytes, must be {allowed}")
 
 
 def parse_message(body: memoryview) -> object:
