@@ -129,6 +129,7 @@ class ConnectionQueueStats:
 class FeedView:
     """What a viewer draws."""
 
-    version: int
+    version: int                                        # grows when something differs
     torrents: tuple[TorrentSnapshot, ...]
     queue: ConnectionQueueStats | None
+    age: float = 0.0                                    # seconds since all of this was true; infinite before the first gathering
