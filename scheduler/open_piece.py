@@ -17,7 +17,7 @@ def run_of(first_block: int, num_blocks: int) -> int:
 class OpenPiece:
     """The blocks of one piece. `owner` has it for itself while that peer is there; None: anybody may join."""
 
-    __slots__ = ("doubled", "free", "full", "num_blocks", "owner", "piece_index", "received", "requested", "senders", "sole")
+    __slots__ = ("free", "full", "num_blocks", "owner", "piece_index", "received", "requested", "senders", "sole")
 
     def __init__(self, piece_index: int, num_blocks: int, owner: PeerKey | None, sole: bool) -> None:
         self.piece_index = piece_index
@@ -27,7 +27,6 @@ class OpenPiece:
         self.received = 0
         self.requested: dict[PeerKey, int] = {}         # never an empty set
         self.senders: dict[PeerKey, int] = {}           # whose blocks were accepted
-        self.doubled = False                            # a block was requested from two peers at once
         self.owner = owner
         self.sole = sole                                # it failed with several senders: not to be mixed again
 
@@ -63,7 +62,6 @@ class OpenPiece:
             if eligible:
                 end, number = last_run(eligible)
                 number = min(number, most_blocks)
-                self.doubled = True
                 self._request(peer_key, run_of(end - number, number))
                 return end - number, number
         return 0, 0
@@ -97,18 +95,25 @@ class OpenPiece:
         self.free |= released & ~elsewhere
         return released
 
-    def is_exclusive(self, peer_key: PeerKey, blocks: int) -> bool:
-        """All of `blocks` are outstanding to this peer, to nobody else, and not received."""
-        if self.requested.get(peer_key, 0) & blocks != blocks or self.received & blocks:
-            return False
-        return not self.doubled or not any(others & blocks for key, others in self.requested.items() if key != peer_key)
+    def senders_in_order(self) -> list[PeerKey | None]:
+        """Return who sent each block; None: nobody yet."""
+        senders: list[PeerKey | None] = [None] * self.num_blocks
+        for peer_key, blocks in self.senders.items():
+            while blocks:
+                last = blocks.bit_length() - 1
+                senders[last] = peer_key
+                blocks ^= 1 << last
+        return senders
+
+    def asked_for(self, block_index: int) -> list[PeerKey]:
+        """Return the peers to which a block is outstanding."""
+        return [peer_key for peer_key, blocks in self.requested.items() if blocks >> block_index & 1]
 
     def check_invariants(self, most_peers: int) -> None:
         """Raises AssertionError where the sets of blocks contradict each other."""
         requested = senders = 0
         for blocks in self.requested.values():
             assert blocks and not blocks & ~self.full
-            assert self.doubled or not requested & blocks
             requested |= blocks
         for blocks in self.senders.values():
             assert blocks and not senders & blocks

@@ -1,0 +1,76 @@
+"""PiecesUnderWay: the begun pieces of one torrent, and where a pick finds those that still have free blocks.
+
+`joinable` are for everybody; `owned` have a peer that works on them alone, and are looked at when there is nothing else. Both are
+in the order in which pieces got there, so a piece does not wait for ever; `begun` is in the order of beginning.
+"""
+
+from typing import NamedTuple
+
+from protocol.piece_layout import PieceIndex
+from scheduler.open_piece import OpenPiece, PeerKey
+from scheduler.peer_pieces import PieceHolders
+
+
+class IdlePiece(NamedTuple):
+    """A begun piece of which nothing is requested. `is_available`: somebody connected has it."""
+
+    piece_index: PieceIndex
+    num_received: int
+    is_available: bool
+
+
+class PiecesUnderWay:
+    """Begun pieces by index."""
+
+    __slots__ = ("begun", "joinable", "owned")
+
+    def __init__(self) -> None:
+        self.begun: dict[int, OpenPiece] = {}
+        self.joinable: dict[int, OpenPiece] = {}
+        self.owned: dict[int, OpenPiece] = {}
+
+    def place(self, piece: OpenPiece) -> None:
+        """Put a piece, whose free blocks or owner may have changed, where it belongs."""
+        index = piece.piece_index
+        if not piece.free:
+            self.joinable.pop(index, None)
+            self.owned.pop(index, None)
+        elif piece.owner is None:
+            self.owned.pop(index, None)
+            self.joinable[index] = piece
+        else:
+            self.joinable.pop(index, None)
+            self.owned[index] = piece
+
+    def disown(self, peer_key: PeerKey, piece: OpenPiece) -> None:
+        """This peer does not work on the piece any more: if it was its own, everybody may join."""
+        if piece.owner == peer_key and self.begun.get(piece.piece_index) is piece:
+            piece.owner = None
+            self.place(piece)
+
+    def close(self, piece_index: int) -> OpenPiece:
+        """Take a piece out. Whoever still refers to it finds nothing free in it."""
+        piece = self.begun.pop(piece_index)
+        piece.free = 0
+        self.place(piece)
+        return piece
+
+    def idle(self, holders: PieceHolders) -> list[IdlePiece]:
+        """Return those of which nothing is requested, what nobody can finish first, then what has least progress."""
+        idle = [
+            IdlePiece(PieceIndex(index), piece.received.bit_count(), holders.has_any(index))
+            for index, piece in self.begun.items() if not piece.requested and piece.received != piece.full
+        ]
+        return sorted(idle, key=lambda piece: (piece.is_available, piece.num_received))
+
+    def have_free_blocks(self, holders: PieceHolders) -> bool:
+        """Somebody could be asked for a block of which nobody was."""
+        return any(holders.has_any(index) for pieces in (self.joinable, self.owned) for index in pieces)
+
+    def check_invariants(self, most_peers: int) -> None:
+        """Raises AssertionError where two places that must agree do not."""
+        for index, piece in self.begun.items():
+            piece.check_invariants(most_peers)
+            assert (index in self.joinable) == (bool(piece.free) and piece.owner is None), index
+            assert (index in self.owned) == (bool(piece.free) and piece.owner is not None), index
+        assert self.begun.keys() >= self.joinable.keys() | self.owned.keys()

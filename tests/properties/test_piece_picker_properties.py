@@ -1,0 +1,180 @@
+"""PiecePicker under random swarms: whatever peers do, no block is lost or picked twice, and what can be finished is finished."""
+
+import random
+from itertools import count
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocol.bitfield import Bitfield
+from protocol.limits import BLOCK_BYTES
+from protocol.piece_layout import PieceLayout
+from scheduler.piece_picker import ENDGAME_DEPTH, ENDGAME_PEERS, PiecePicker
+
+MOST_PEERS = 8
+
+
+class World:
+    """A picker, its peers, and a model of what is outstanding to whom. Pieces have buffers for `room` of them."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        piece_length = self.rng.choice((1_000, BLOCK_BYTES, 40_000, 8 * BLOCK_BYTES, 64 * BLOCK_BYTES))
+        num_pieces = self.rng.randrange(1, 40)
+        self.layout = PieceLayout(piece_length, piece_length * num_pieces - self.rng.randrange(piece_length))
+        self.verified = self.pieces(0.1)
+        self.picker = PiecePicker(self.layout, self.verified, self.rng)
+        self.room = self.rng.choice((1, 4, 100))
+        self.begun: set[int] = set()
+        self.received: set[tuple[int, int]] = set()
+        self.peers: dict[int, Bitfield] = {}
+        self.outstanding: dict[int, list[tuple[int, int]]] = {}
+        self.bad = {piece_index for piece_index in range(num_pieces) if self.rng.random() < 0.1}
+        self.keys = count()
+
+    def pieces(self, share: float) -> Bitfield:
+        bitfield = Bitfield(self.layout.num_pieces)
+        for piece_index in range(self.layout.num_pieces):
+            if self.rng.random() < share:
+                bitfield.add(piece_index)
+        return bitfield
+
+    def step(self) -> None:
+        kind = self.rng.random()
+        if kind < 0.04 and len(self.peers) < MOST_PEERS:
+            self.join(self.pieces(self.rng.choice((0, 0.3, 0.9, 1))))
+        elif not self.peers:
+            return
+        elif kind < 0.05:
+            self.leave(self.any_peer())
+        elif kind < 0.2:
+            self.have(self.any_peer())
+        elif kind < 0.45:
+            self.pick(self.any_peer(), self.rng.randrange(1, 80))
+        elif kind < 0.47:
+            key = self.any_peer()
+            self.picker.release_all(key)
+            self.outstanding[key].clear()
+        elif kind < 0.5:
+            self.give_back(self.any_peer())
+        elif kind < 0.51:
+            self.drop()
+        else:
+            self.receive(self.any_peer(), self.rng.randrange(1, 40))
+
+    def any_peer(self) -> int:
+        return self.rng.choice(list(self.peers))
+
+    def join(self, bitfield: Bitfield) -> int:
+        key = next(self.keys)
+        self.peers[key], self.outstanding[key] = bitfield.copy(), []
+        self.picker.peer_joined(key, bitfield)
+        return key
+
+    def leave(self, key: int) -> None:
+        self.picker.peer_left(key)
+        del self.peers[key], self.outstanding[key]
+
+    def have(self, key: int) -> None:
+        piece_index = self.rng.randrange(self.layout.num_pieces)
+        self.peers[key].add(piece_index)
+        self.picker.peer_has(key, piece_index)
+
+    def can_open(self, piece_index: int) -> bool:
+        if len(self.begun) >= self.room:
+            return False
+        assert piece_index not in self.begun and piece_index not in self.verified
+        self.begun.add(piece_index)
+        return True
+
+    def pick(self, key: int, most: int) -> int:
+        others_of = {block for other, blocks in self.outstanding.items() if other != key for block in blocks}
+        missing_unasked = self.obtainable() - others_of - set(self.outstanding[key])
+        runs = self.picker.pick(key, most, self.can_open)
+        assert sum(run.num_blocks for run in runs) <= most
+        for run in runs:
+            assert run.piece_index in self.peers[key] and run.piece_index in self.begun
+            for block_index in range(run.first_block, run.first_block + run.num_blocks):
+                block = run.piece_index, block_index
+                assert block not in self.received and block not in self.outstanding[key]
+                assert run.shared == (block in others_of)
+                self.outstanding[key].append(block)
+                assert sum(block in blocks for blocks in self.outstanding.values()) <= ENDGAME_PEERS
+        if any(run.shared for run in runs):
+            assert all(run.shared for run in runs) and not missing_unasked and len(self.outstanding[key]) <= ENDGAME_DEPTH
+        return len(runs)
+
+    def obtainable(self) -> set[tuple[int, int]]:
+        """The blocks that are not here and that somebody connected has."""
+        return {
+            (piece_index, block_index)
+            for piece_index in self.verified.missing() if any(piece_index in pieces for pieces in self.peers.values())
+            for block_index in range(self.layout.num_blocks(piece_index)) if (piece_index, block_index) not in self.received
+        }
+
+    def give_back(self, key: int) -> None:
+        if self.outstanding[key]:
+            piece_index, block_index = self.outstanding[key].pop(self.rng.randrange(len(self.outstanding[key])))
+            self.picker.released(key, piece_index, block_index, 1)
+
+    def receive(self, key: int, most: int) -> None:
+        for _ in range(min(most, len(self.outstanding[key]))):
+            if not self.outstanding[key]:
+                return
+            block = self.outstanding[key].pop(0)
+            is_new = block not in self.received
+            assert self.picker.received(key, *block) == is_new
+            self.received.add(block)
+            rivals = [other for other, blocks in self.outstanding.items() if block in blocks]
+            assert sorted(self.picker.endgame_rivals(*block)) == sorted(rivals)
+            for rival in rivals:
+                self.outstanding[rival].remove(block)
+                self.picker.released(rival, *block, 1)
+            self.finish(block[0])
+
+    def finish(self, piece_index: int) -> None:
+        blocks = {(piece_index, block_index) for block_index in range(self.layout.num_blocks(piece_index))}
+        assert self.picker.piece_complete(piece_index) == (blocks <= self.received)
+        if not blocks <= self.received:
+            return
+        assert None not in self.picker.senders(piece_index)
+        self.begun.discard(piece_index)
+        if piece_index in self.bad:
+            self.bad.discard(piece_index)
+            self.received -= blocks
+            self.picker.piece_failed(piece_index)
+        else:
+            self.verified.add(piece_index)
+            self.picker.piece_verified(piece_index)
+
+    def drop(self) -> None:
+        for idle in self.picker.idle_pieces()[:1]:
+            blocks = {block for block in self.received if block[0] == idle.piece_index}
+            assert not any(block[0] == idle.piece_index for blocks in self.outstanding.values() for block in blocks)
+            assert idle.is_available == any(idle.piece_index in pieces for pieces in self.peers.values())
+            assert idle.num_received == len(blocks) == self.picker.drop_piece(idle.piece_index)
+            self.received -= blocks
+            self.begun.discard(idle.piece_index)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(min_value=0))
+def test_random_swarms_keep_the_picker_consistent_and_end_complete(seed):
+    world = World(seed)
+    for number in range(600):
+        world.step()
+        if number % 20 == 0:
+            world.picker.check_invariants()
+    seed_key = world.join(Bitfield.full(world.layout.num_pieces))
+    for _ in range(10_000):                             # from here on everybody does his duty
+        if world.verified.is_complete:
+            break
+        progress = 0
+        for key in list(world.peers):
+            progress += world.pick(key, 30)
+            progress += len(world.outstanding[key])
+            world.receive(key, 20)
+        assert progress, "somebody has what we lack, and nothing is requested"
+    world.picker.check_invariants()
+    assert world.verified.is_complete
+    assert not world.picker.is_interesting(seed_key)
