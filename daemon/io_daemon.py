@@ -1,0 +1,157 @@
+"""IoDaemon: the process: what the engine says goes to the torrents, and time passes for those that need it."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from random import SystemRandom
+from typing import Any
+
+from daemon.peer_entrance import PeerEntrance
+from daemon.shared_parts import SharedParts, make_shared_parts
+from daemon.torrent_io import TorrentIo
+from protocol import daemon_messages as dm
+from protocol.bitfield import Bitfield
+from protocol.errors import EvenswarmError, LocalProtocolError
+from protocol.limits import MAX_METAINFO_BYTES
+from protocol.metainfo import parse_info
+
+TICK_SECONDS = 0.5
+
+
+class IoDaemon:
+    """`send` gives a message to the engine and never blocks. `shut_down(deadline)` is called when the engine asks for the end.
+
+    Raises LocalProtocolError from `handle` when the engine breaks the order of messages.
+    """
+
+    def __init__(self, hub: Any, send: Callable[[dm.DaemonMessage], None], shut_down: Callable[[float], None]) -> None:
+        self._hub = hub
+        self._send = send
+        self._shut_down = shut_down
+        self._torrents: dict[bytes, TorrentIo] = {}
+        self._leaving: dict[bytes, list[dm.DaemonMessage]] = {}     # removed but not gone: what was said since waits
+        self._metadata: dict[bytes, bytearray] = {}
+        self._parts: SharedParts | None = None
+        self._entrance: PeerEntrance | None = None
+        self._ticker: Any = None
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.AddTorrent: self._add_torrent,
+            dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
+            dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
+            dm.AcceptIncoming: self._accept_incoming, dm.RefuseIncoming: self._refuse_incoming, dm.ClosePeer: self._close_peer,
+            dm.Shutdown: lambda message: self._shut_down(message.deadline),
+        }
+
+    def handle(self, message: dm.DaemonMessage) -> None:
+        """Do what the engine says. Never blocks, never switches."""
+        if self._parts is None and not isinstance(message, dm.Configure | dm.Shutdown):
+            raise LocalProtocolError(f"{type(message).__name__} before Configure")
+        waiting = self._leaving.get(getattr(message, "info_hash", None))
+        if waiting is not None:
+            waiting.append(message)
+        else:
+            self._handlers[type(message)](message)
+
+    def _configure(self, message: dm.Configure) -> None:
+        if self._parts is not None:
+            raise LocalProtocolError("Configure came twice")
+        self._parts = make_shared_parts(self._hub, time.monotonic, SystemRandom(), self._send, message)
+        self._entrance = PeerEntrance(self._parts, self._torrents)
+        self._send(self._entrance.listen())
+        self._ticker = self._hub.loop.timer(TICK_SECONDS, TICK_SECONDS)
+        self._ticker.start(self._tick)
+
+    # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _metadata_part(self, message: dm.MetadataPart) -> None:
+        if message.total > MAX_METAINFO_BYTES:
+            raise LocalProtocolError(f"metadata of {message.total} bytes, at most {MAX_METAINFO_BYTES}")
+        metadata = self._metadata.setdefault(message.info_hash, bytearray())
+        if message.offset == 0:
+            metadata.clear()
+        if message.offset != len(metadata):
+            raise LocalProtocolError(f"metadata part at byte {message.offset}, {len(metadata)} are here")
+        metadata += message.data
+
+    def _add_torrent(self, message: dm.AddTorrent) -> None:
+        raw = bytes(self._metadata.pop(message.info_hash, b""))
+        if message.info_hash in self._torrents:
+            raise LocalProtocolError(f"{message.source} was added already")
+        try:
+            if hashlib.sha1(raw, usedforsecurity=False).digest() != message.info_hash:
+                raise LocalProtocolError(f"{message.source}: the metadata does not have the hash that it was announced with")
+            info = parse_info(raw, message.source)
+            known = Bitfield.from_bytes(message.verified, info.layout.num_pieces) if message.verified else Bitfield(info.layout.num_pieces)
+        except EvenswarmError as error:
+            self._send(dm.TorrentFailed(message.info_hash, str(error)))
+            return
+        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder)
+        torrent.check(known)
+
+    def _start_torrent(self, message: dm.StartTorrent) -> None:
+        if torrent := self._torrents.get(message.info_hash):
+            torrent.start()
+
+    def _check_torrent(self, message: dm.CheckTorrent) -> None:
+        if torrent := self._torrents.get(message.info_hash):
+            torrent.check(Bitfield(torrent.layout.num_pieces))
+
+    def _stop_torrent(self, message: dm.StopTorrent) -> None:
+        self._entrance.leave(message.info_hash, "the torrent was stopped")
+        torrent = self._torrents.get(message.info_hash)
+        if torrent is None:
+            self._send(dm.TorrentStopped(message.info_hash))
+        else:
+            torrent.stop(lambda: self._send(dm.TorrentStopped(message.info_hash)))
+
+    def _remove_torrent(self, message: dm.RemoveTorrent) -> None:
+        self._entrance.leave(message.info_hash, "the torrent was removed")
+        torrent = self._torrents.pop(message.info_hash, None)
+        if torrent is None:
+            self._send(dm.TorrentStopped(message.info_hash))
+            return
+        self._leaving[message.info_hash] = []
+        torrent.stop(lambda: self._gone(message.info_hash))
+
+    def _gone(self, info_hash: bytes) -> None:
+        self._send(dm.TorrentStopped(info_hash))
+        for message in self._leaving.pop(info_hash):
+            self.handle(message)
+
+    # ── peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _dial(self, message: dm.Dial) -> None:
+        self._entrance.dial(message)
+
+    def _cancel_dials(self, message: dm.CancelDials) -> None:
+        self._entrance.cancel_dials(message.info_hash)
+
+    def _accept_incoming(self, message: dm.AcceptIncoming) -> None:
+        self._entrance.accept(message)
+
+    def _refuse_incoming(self, message: dm.RefuseIncoming) -> None:
+        self._entrance.refuse(message.connection_id, message.reason)
+
+    def _close_peer(self, message: dm.ClosePeer) -> None:
+        torrent = self._torrents.get(message.info_hash)
+        peer = torrent.peers.get(message.connection_id) if torrent is not None else None
+        if peer is not None:
+            peer.close(message.reason)
+
+    # ── time and the end ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tick(self) -> None:
+        now = self._parts.clock()
+        for torrent in list(self._torrents.values()):
+            if torrent.is_active:
+                torrent.tick(now)
+
+    def close(self, timeout: float) -> bool:
+        """Stop all torrents and make everything durable; False if that took longer. Switches: not for callbacks."""
+        if self._parts is None:
+            return True
+        self._ticker.stop()
+        self._entrance.close()
+        for torrent in self._torrents.values():
+            torrent.stop(lambda: None)
+        return self._parts.disk.close(timeout)

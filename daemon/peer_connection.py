@@ -1,0 +1,349 @@
+"""PeerConnection: one socket after the handshake, what both sides said about choking, interest and pieces, and its two halves:
+BlockRequester (what we want of it) and BlockSender (what it wants of us).
+
+It is driven by two watchers of the loop, not by a greenlet. Nothing here may switch. Whatever goes wrong closes this connection only.
+"""
+
+import socket
+import traceback
+from typing import Any
+
+from daemon.block_requester import BlockRequester
+from daemon.block_sender import BlockSender
+from daemon.outflow import Outflow
+from daemon.peer_greeting import greeting
+from daemon.raw_socket import READ, WRITE, reason_of
+from daemon.receive_loop import Inflow, ReceiveLoop
+from daemon.request_window import Received
+from protocol import peer_messages as wire
+from protocol.bitfield import Bitfield
+from protocol.errors import RemoteProtocolError, StorageError
+from protocol.extensions import HANDSHAKE_ID, parse_extension_handshake
+from protocol.handshake import Handshake
+from protocol.limits import MAX_WAITING_MESSAGE_BYTES
+
+KEEP_ALIVE_SECONDS = 100.0                              # others close after two minutes of silence (BEP 3)
+SILENCE_SECONDS = 150.0                                 # two minutes, and time for what is on its way
+CHUNKS_PER_WAKEUP = 4                                   # then others get their turn
+
+
+class PeerConnection:
+    """`torrent` is its TorrentIo; `key` is the connection id, by which the picker and the engine know it."""
+
+    __slots__ = (
+        "_last_bytes_in", "_last_bytes_out", "_read_watcher", "_silent_since", "_unsent_since", "_write_watcher", "am_choking", "am_interested",
+        "bitfield", "bytes_in", "client_name", "connected_at", "download_rate", "fast", "fast_blocks_left", "fast_pieces", "grant_id", "incoming",
+        "inflow", "ip", "is_closed", "is_extended", "is_optimistic", "key", "listen_port", "outflow", "peer_choking", "peer_id", "peer_interested", "port", "requester", "sender", "socket",
+        "supersedes", "torrent", "upload_rate", "window",
+    )
+
+    def __init__(
+        self, torrent: Any, key: int, sock: Any, handshake: Handshake, ip: str, port: int, incoming: bool, grant_id: int,
+        max_depth: int, span_cache: Any,
+    ) -> None:
+        now = torrent.clock()
+        self.torrent = torrent
+        self.key = key
+        self.socket = sock
+        self.peer_id = handshake.peer_id
+        self.fast = handshake.fast
+        self.is_extended = handshake.extended
+        self.ip = ip
+        self.port = port
+        self.incoming = incoming
+        self.grant_id = grant_id
+        self.client_name = ""
+        self.listen_port = 0 if incoming else port      # 0 = unknown
+        self.connected_at = now
+        self.is_closed = False
+        self.supersedes: PeerConnection | None = None   # a duplicate to be closed once this one proves to be alive
+        self.am_choking = self.peer_choking = True
+        self.am_interested = self.peer_interested = False
+        self.is_optimistic = False
+        self.fast_pieces: frozenset[int] = frozenset()  # that it may request though choked (BEP 6)
+        self.fast_blocks_left = 0                       # of them, once each
+        self.bitfield: Bitfield | None = None           # None until it said something about its pieces
+        self.inflow = Inflow()
+        self.outflow = Outflow()
+        self.requester = BlockRequester(self, torrent, max_depth, now)
+        self.window = self.requester.window
+        self.sender = BlockSender(torrent, span_cache, self.outflow, self.flush)
+        self.bytes_in = 0
+        self.download_rate = self.upload_rate = 0.0     # payload bytes per second
+        self._last_bytes_in = self._last_bytes_out = 0
+        self._silent_since = self._unsent_since = now
+        self._read_watcher: Any = None
+        self._write_watcher: Any = None
+
+    def start(self, loop: Any, receive_loop: ReceiveLoop) -> None:
+        """Say what we have and begin to listen."""
+        fd = self.socket.fileno()
+        self._write_watcher = loop.io(fd, WRITE)
+        self._read_watcher = loop.io(fd, READ)
+        self._read_watcher.start(receive_loop.receive, self)
+        self.send(greeting(self.torrent, self.fast, self.is_extended, self.ip))
+
+    @property
+    def downloaded(self) -> int:
+        """Payload bytes."""
+        return self.requester.downloaded
+
+    @property
+    def uploaded(self) -> int:
+        """Payload bytes."""
+        return self.outflow.payload_out
+
+    @property
+    def is_seed(self) -> bool:
+        """It has all pieces."""
+        return self.bitfield is not None and self.bitfield.is_complete
+
+    def close(self, reason: str) -> None:
+        """End it; the torrent is told. Harmless when it is closed already."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        for watcher in (self._read_watcher, self._write_watcher):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self.sender.close()
+        self.socket.close()
+        self.torrent.peer_closed(self, reason)
+
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, messages: bytes) -> None:
+        """Send whole messages as soon as the socket takes them."""
+        if self.is_closed:
+            return
+        self.outflow.add(messages)
+        if self.outflow.waiting_bytes > MAX_WAITING_MESSAGE_BYTES:
+            self.close(f"reads nothing: {self.outflow.waiting_bytes} bytes of messages wait for it")
+        elif not self._write_watcher.active:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, and the next chunks of blocks; watch for room if there is none. Also a callback of the loop."""
+        if self.is_closed:
+            return
+        try:
+            for _ in range(CHUNKS_PER_WAKEUP):
+                if not self.outflow.send(self.socket) or not self.sender.provide():
+                    break
+        except StorageError as error:
+            self.torrent.storage_failed(error)
+            return
+        except OSError as error:
+            self.close(reason_of(error))
+            return
+        except Exception as error:
+            traceback.print_exc()
+            self.close(f"a fault of this client: {error!r}")
+            return
+        if self.outflow.is_empty:
+            self._write_watcher.stop()
+        elif not self._write_watcher.active:
+            self._write_watcher.start(self.flush)
+
+    def choke(self) -> None:
+        """Serve nothing more; what it had requested is rejected (BEP 6) or forgotten (BEP 3)."""
+        self.am_choking = True
+        self.is_optimistic = False
+        self.send(wire.CHOKE_BYTES)
+        requests = self.sender.clear()
+        self.outflow.cut_chunk()
+        if self.fast and requests:
+            self.send(b"".join(wire.build_reject(*request) for request in requests))
+
+    def unchoke(self) -> None:
+        """Serve what it requests."""
+        self.am_choking = False
+        self.send(wire.UNCHOKE_BYTES)
+
+    def update_interest(self) -> None:
+        """Tell it whether it has something that we lack."""
+        torrent = self.torrent
+        wanted = torrent.picker is not None and self.bitfield is not None and torrent.picker.is_interesting(self.key)
+        if wanted != self.am_interested:
+            self.am_interested = wanted
+            self.send(wire.INTERESTED_BYTES if wanted else wire.NOT_INTERESTED_BYTES)
+
+    # ── called by ReceiveLoop ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def after_receive(self) -> None:
+        """All that came in one receive is handled."""
+        if self.is_closed:
+            return
+        if self.supersedes is not None:
+            duplicate, self.supersedes = self.supersedes, None
+            self.torrent.close_duplicate(duplicate)
+        requester = self.requester
+        requester.fill()
+        if requester.lowat > 1 and requester.lowat > requester.wanted_lowat():
+            self.set_lowat(requester.wanted_lowat())
+        if not self.outflow.has_chunk and self.sender.num_queued:
+            self.flush()
+
+    def blocks_received(self, received: list[Received]) -> None:
+        """Blocks that lie where they belong."""
+        self.requester.blocks_received(received)
+
+    def copy_received(self, piece_index: int, block_index: int, data: memoryview) -> None:
+        """A block that lies elsewhere."""
+        self.requester.copy_received(piece_index, block_index, data)
+
+    def unrequested_received(self, piece_index: int, begin: int, size: int) -> None:
+        """The header of a block that is not outstanding came."""
+        self.torrent.layout.check_piece(piece_index)
+        self.requester.unrequested(piece_index, begin, size)
+
+    def discarded(self, size: int) -> None:
+        """The header of a block came that we do not want any more."""
+        self.requester.discarded(size)
+
+    def request_received(self, piece_index: int, begin: int, length: int) -> None:
+        """The peer wants a range of bytes."""
+        torrent = self.torrent
+        torrent.layout.check_request(piece_index, begin, length)
+        is_served = piece_index in torrent.verified and (not self.am_choking or self._may_have_fast(piece_index))
+        if is_served and self.sender.add(piece_index, begin, length):
+            return
+        if self.fast:
+            self.send(wire.build_reject(piece_index, begin, length))
+        elif is_served:
+            raise RemoteProtocolError(f"more than {self.sender.num_queued} requests wait already")
+
+    def have_received(self, piece_index: int) -> None:
+        """The peer got a piece."""
+        torrent = self.torrent
+        torrent.layout.check_piece(piece_index)
+        if self.bitfield is None:
+            self._has(Bitfield(torrent.layout.num_pieces))
+        if not self.bitfield.add(piece_index):
+            return
+        if torrent.picker is not None:
+            torrent.picker.peer_has(self.key, piece_index)
+            if not self.am_interested and piece_index not in torrent.verified:
+                self.update_interest()
+            if not self.window.num_blocks:
+                self.requester.fill()
+        if self.bitfield.is_complete:
+            torrent.peer_is_seed(self)
+
+    def message_received(self, message: object) -> None:
+        """Any other message."""
+        match message:
+            case wire.Choke():              self._choked()
+            case wire.Unchoke():            self._unchoked()
+            case wire.Interested():         self._interested()
+            case wire.NotInterested():      self._not_interested()
+            case wire.Have():               self.have_received(message.piece_index)
+            case wire.BitfieldReceived():   self._said_what_it_has(Bitfield.from_bytes(message.bits, self.torrent.layout.num_pieces), None)
+            case wire.HaveAll():            self._said_what_it_has(Bitfield.full(self.torrent.layout.num_pieces), "have all")
+            case wire.HaveNone():           self._said_what_it_has(Bitfield(self.torrent.layout.num_pieces), "have none")
+            case wire.Request():            self.request_received(message.piece_index, message.begin, message.length)
+            case wire.Cancel():             self._cancelled(message)
+            case wire.RejectRequest():      self._rejected(message)
+            case wire.AllowedFast():        self._allowed_fast(message)
+            case wire.SuggestPiece():       self.torrent.layout.check_piece(message.piece_index)
+            case wire.Extended():           self._extended(message)
+
+    # ── what they mean ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _choked(self) -> None:
+        self.peer_choking = True
+        self.set_lowat(1)
+        self.requester.choked()
+
+    def _unchoked(self) -> None:
+        self.peer_choking = False
+        self.requester.fill()
+
+    def _interested(self) -> None:
+        self.peer_interested = True
+        self.torrent.choking.peer_is_interested(self)
+
+    def _not_interested(self) -> None:
+        self.peer_interested = False
+        self.torrent.choking.peer_is_not_interested(self)
+
+    def _said_what_it_has(self, bitfield: Bitfield, fast_message: str | None) -> None:
+        if fast_message and not self.fast:
+            raise RemoteProtocolError(f"`{fast_message}` without the fast extension (BEP 6)")
+        if self.bitfield is not None:
+            raise RemoteProtocolError("says what it has a second time; that comes first and once (BEP 3)")
+        self._has(bitfield)
+        self.update_interest()
+        if bitfield.is_complete:
+            self.torrent.peer_is_seed(self)
+
+    def _has(self, bitfield: Bitfield) -> None:
+        self.bitfield = bitfield
+        if self.torrent.picker is not None:
+            self.torrent.picker.peer_joined(self.key, bitfield)
+        self.torrent.choking.offer_fast_pieces(self)
+
+    def _may_have_fast(self, piece_index: int) -> bool:
+        if piece_index not in self.fast_pieces or not self.fast_blocks_left:
+            return False
+        self.fast_blocks_left -= 1
+        return True
+
+    def _cancelled(self, message: wire.Cancel) -> None:
+        self.torrent.layout.check_request(message.piece_index, message.begin, message.length)
+        if self.sender.cancel(message.piece_index, message.begin, message.length) and self.fast:
+            self.send(wire.build_reject(message.piece_index, message.begin, message.length))
+
+    def _rejected(self, message: wire.RejectRequest) -> None:
+        self._needs_fast("reject request")
+        self.torrent.layout.check_request(message.piece_index, message.begin, message.length)
+        self.requester.rejected(message.piece_index, message.begin)
+
+    def _allowed_fast(self, message: wire.AllowedFast) -> None:
+        self._needs_fast("allowed fast")
+        self.torrent.layout.check_piece(message.piece_index)
+        self.requester.allow_fast(message.piece_index)
+
+    def _needs_fast(self, name: str) -> None:
+        if not self.fast:
+            raise RemoteProtocolError(f"`{name}` without the fast extension (BEP 6)")
+
+    def _extended(self, message: wire.Extended) -> None:
+        if message.extended_id != HANDSHAKE_ID:
+            return                                      # we named no extension that it could mean
+        said = parse_extension_handshake(message.payload)
+        self.client_name = said.client_name or self.client_name
+        self.listen_port = said.listen_port or self.listen_port
+        if said.request_queue:
+            self.requester.peer_keeps(said.request_queue)
+        if said.client_name or said.listen_port:
+            self.torrent.peer_named(self)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tick(self, now: float) -> None:
+        """Twice a second, after the rates were computed."""
+        if self.bytes_in != self._last_bytes_in:
+            self._last_bytes_in = self.bytes_in
+            self._silent_since = now
+            if self.requester.lowat != self.requester.wanted_lowat():
+                self.set_lowat(self.requester.wanted_lowat())
+        elif now - self._silent_since > SILENCE_SECONDS:
+            self.close(f"silent for {SILENCE_SECONDS:.0f} s")
+            return
+        else:
+            self.set_lowat(1)                           # less may be there than we were waiting for
+        self.requester.tick(now, self.download_rate)
+        self.sender.rate_is(self.upload_rate)
+        if self.outflow.bytes_out != self._last_bytes_out:
+            self._last_bytes_out = self.outflow.bytes_out
+            self._unsent_since = now
+        elif now - self._unsent_since > KEEP_ALIVE_SECONDS:
+            self.send(wire.KEEP_ALIVE_BYTES)
+
+    def set_lowat(self, num_bytes: int) -> None:
+        """Have the kernel wake us only for so many bytes, or the end."""
+        if num_bytes != self.requester.lowat:
+            self.requester.lowat = num_bytes
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, num_bytes)

@@ -1,0 +1,61 @@
+"""The kernel's sockets, not gevent's: non-blocking, driven by watchers of the loop instead of a greenlet for each.
+
+A callback of a watcher runs in the hub: nothing in it may switch to another greenlet.
+"""
+
+import errno
+import os
+import socket as patched
+from typing import Any
+
+from gevent.monkey import get_original
+
+from protocol.daemon_messages import LOCAL_BUSY, REFUSED, TIMED_OUT, UNREACHABLE
+
+RawSocket = get_original("socket", "socket")
+READ, WRITE = 1, 2                                      # events of a watcher, as libev numbers them
+
+# This machine lacks something for the moment (descriptors, memory, free ports): never the fault of whom we dial.
+BUSY_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+_OUTCOMES = {
+    **dict.fromkeys(BUSY_ERRORS, LOCAL_BUSY),
+    errno.ECONNREFUSED: REFUSED, errno.ECONNRESET: REFUSED,
+    errno.ETIMEDOUT: TIMED_OUT,
+}
+
+
+def open_tcp_socket(ip: str) -> Any:
+    """Return a non-blocking TCP socket of the family of `ip`. Raises OSError, also for a name: looking it up would block."""
+    family = patched.AF_INET6 if ":" in ip else patched.AF_INET
+    try:
+        patched.inet_pton(family, ip)
+    except OSError:
+        raise OSError(errno.EINVAL, f"{ip!r} is not an IP address") from None
+    sock = RawSocket(family, patched.SOCK_STREAM)
+    sock.setblocking(False)
+    return sock
+
+
+def prepare_stream(sock: Any) -> None:
+    """Make a connected socket fit for the peer wire: requests leave at once, not when a segment is full."""
+    sock.setblocking(False)
+    sock.setsockopt(patched.IPPROTO_TCP, patched.TCP_NODELAY, 1)
+
+
+def dial_outcome(code: int) -> str:
+    """Return the outcome (daemon_messages.OUTCOMES) that errno `code` of a connect stands for."""
+    return _OUTCOMES.get(code, UNREACHABLE)
+
+
+def reason_of(error: OSError | int) -> str:
+    """Return what people read: "connection refused"."""
+    code = error if isinstance(error, int) else error.errno
+    return os.strerror(code).lower() if code else str(error)
+
+
+def plain_address(address: tuple) -> tuple[str, int]:
+    """Return ip and port of what accept or getpeername gave: without a scope, IPv4 inside IPv6 as IPv4."""
+    ip = address[0].partition("%")[0]
+    if ip.startswith("::ffff:") and "." in ip:
+        ip = ip.removeprefix("::ffff:")
+    return ip, address[1]

@@ -1,0 +1,276 @@
+"""TorrentIo: one torrent in the daemon: its files, its connections, and what becomes of its pieces.
+
+    checking ──TorrentChecked──▶ resting ──start──▶ started ──stop──▶ stopping ──TorrentStopped──▶ resting
+    any state ──this machine's fault──▶ failed, which is told by TorrentFailed; only stop, check and remove are possible then
+
+What is verified is announced to peers and engine; what was synced to disk since is told as durable. The duties beside that have
+their own files: piece_downloads.py, peer_choking.py, stats_reporter.py, bad_data.py.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from daemon.bad_data import BadData
+from daemon.peer_choking import PeerChoking
+from daemon.peer_connection import PeerConnection
+from daemon.piece_downloads import PieceDownloads
+from daemon.piece_store import PieceStore
+from daemon.shared_parts import SharedParts
+from daemon.stats_reporter import StatsReporter
+from protocol import daemon_messages as dm
+from protocol.bitfield import Bitfield
+from protocol.errors import StorageError
+from protocol.handshake import Handshake
+from protocol.metainfo import Info
+from protocol.peer_messages import build_have
+from scheduler.piece_picker import PiecePicker
+
+CHECKING, RESTING, STARTED, STOPPING, FAILED = "checking", "resting", "started", "stopping", "failed"
+SYNC_SECONDS = 5.0                                      # verified pieces become durable at most this often
+BOTH_SEEDS = "both_seeds"
+
+
+class TorrentIo:
+    """Owned by IoDaemon, which calls `tick` twice a second while `is_active`."""
+
+    def __init__(self, parts: SharedParts, info: Info, folder: str) -> None:
+        self.parts = parts
+        self.clock = parts.clock
+        self.info = info
+        self.info_hash = info.info_hash
+        self.layout = info.layout
+        self.store = PieceStore(folder, info, parts.open_files)
+        self.state = RESTING
+        self.verified = Bitfield(info.layout.num_pieces)
+        self.peers: dict[int, PeerConnection] = {}
+        self.picker: PiecePicker | None = None          # None while nothing is to be downloaded
+        self.downloads: PieceDownloads | None = None
+        self._earlier_downloads: list[PieceDownloads] = []      # whose last pieces are still being written
+        self.choking = PeerChoking(self, parts.rng, parts.configure.upload_slots)
+        self.bad_data = BadData(self)
+        self.stats = StatsReporter(self)
+        self._check: Any = None                         # under way
+        self._to_announce: list[int] = []               # pieces that peers do not know of yet
+        self._to_tell: list[int] = []                   # pieces that the engine does not know of yet
+        self._to_sync: list[int] = []                   # pieces that are not durable yet
+        self._synced_at = self.clock()
+        self._num_syncs = 0                             # under way
+        self._stopped: Callable[[], None] | None = None # what to do when the stop is complete
+
+    # ── for PeerGreeting ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def client_version(self) -> str:
+        return self.parts.configure.client_version
+
+    @property
+    def listen_port(self) -> int:
+        return self.parts.listen_port
+
+    # ── its life ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def is_active(self) -> bool:
+        """Time means something to it."""
+        return bool(self.peers or self._to_sync or self._to_tell or self._check or self.stats.has_news)
+
+    def check(self, known: Bitfield) -> None:
+        """Find out what is on disk; `known` needs no look. Answered by TorrentChecked or TorrentFailed."""
+        self.state = CHECKING
+        self._check = self.parts.checker.check(self.store, known, self._checked)
+
+    def _checked(self, result: Bitfield | BaseException) -> None:
+        self._check = None
+        if isinstance(result, BaseException):
+            self.storage_failed(result)
+            return
+        self.verified = result
+        self.state = RESTING
+        self.send(dm.TorrentChecked(self.info_hash, result.to_bytes()))
+
+    def start(self) -> None:
+        """Take part in the swarm."""
+        if self.state != RESTING:
+            return
+        self.state = STARTED
+        if not self.verified.is_complete:
+            self.picker = PiecePicker(self.layout, self.verified, self.parts.rng)
+            self.downloads = PieceDownloads(self, self.picker, self.parts.buffers, self.parts.waiting_line, self.parts.disk.writer.submit)
+        if not self.verified.is_complete or not self.layout.num_pieces:
+            self.parts.disk.writer.submit(self.store.create_empty_files, self._files_created)
+
+    def _files_created(self, result: Any) -> None:
+        if isinstance(result, BaseException):
+            self.storage_failed(result)
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """Leave the swarm, make durable what was written, then call `stopped`. A second call replaces the first."""
+        self._stopped = stopped
+        if self._check is not None:
+            self._check.stop()
+            self._check = None
+        if self.state != FAILED:
+            self.state = STOPPING
+        self._leave("the torrent was stopped")
+        self._stop_further()
+
+    def _leave(self, reason: str) -> None:
+        """Close all connections and give up what is not whole."""
+        downloads, self.downloads, self.picker = self.downloads, None, None
+        for peer in list(self.peers.values()):
+            peer.close(reason)
+        if downloads is not None:
+            self._earlier_downloads.append(downloads)
+            downloads.close()
+        self._to_announce.clear()
+        self.parts.span_cache.forget(self.info_hash)
+
+    def _stop_further(self) -> None:
+        """The next step of a stop: writes, then a sync, then the end."""
+        self._earlier_downloads = [downloads for downloads in self._earlier_downloads if downloads.num_writes]
+        if self._stopped is None or self._earlier_downloads or self._num_syncs:
+            return
+        if self._to_sync and self.state != FAILED:
+            self._sync()
+            return
+        stopped, self._stopped = self._stopped, None
+        self._tell()
+        self.state = RESTING if self.state == STOPPING else self.state
+        self.parts.disk.syncer.submit(self.store.close, _nothing)
+        stopped()
+
+    def storage_failed(self, error: BaseException) -> None:
+        """This machine's fault: nothing more can be done for this torrent until the user did something."""
+        if self.state == FAILED:
+            return
+        was_stopping = self.state == STOPPING
+        self.state = FAILED
+        self._leave("the torrent failed")
+        self._tell()
+        text = str(error) if isinstance(error, StorageError) else f"a fault of this client: {error!r}"
+        self.send(dm.TorrentFailed(self.info_hash, text))
+        if was_stopping:
+            self._stop_further()
+
+    # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def piece_verified(self, piece_index: int) -> None:
+        """It is written, and its hash is right."""
+        self.verified.add(piece_index)
+        self._to_announce.append(piece_index)
+        self._to_tell.append(piece_index)
+        self._to_sync.append(piece_index)
+        if self.state == STARTED and self.verified.is_complete:
+            self._completed()
+
+    def write_ended(self) -> None:
+        """A piece, right or wrong, is no longer being written."""
+        self._stop_further()
+
+    def _completed(self) -> None:
+        """The last piece is there: tell everybody at once, and part from those that want nothing of us."""
+        self._announce()
+        self._tell()
+        self._sync()
+        self._earlier_downloads.append(self.downloads)
+        self.downloads.close()
+        self.picker = self.downloads = None
+        for peer in list(self.peers.values()):
+            peer.update_interest()
+            peer.set_lowat(1)
+            self.peer_is_seed(peer)
+
+    def _announce(self) -> None:
+        """Send `have` of all new pieces in one go."""
+        if self._to_announce:
+            messages = b"".join(map(build_have, self._to_announce))
+            self._to_announce.clear()
+            for peer in list(self.peers.values()):
+                peer.send(messages)
+                peer.update_interest()
+
+    def _tell(self) -> None:
+        if self._to_tell:
+            pieces, self._to_tell = self._to_tell, []
+            self.send(dm.PiecesVerified(self.info_hash, pieces))
+
+    def _sync(self) -> None:
+        """Make durable what is verified now."""
+        pieces, self._to_sync = self._to_sync, []
+        self._synced_at = self.clock()
+        self._num_syncs += 1
+        self.parts.disk.syncer.submit(self.store.sync, lambda result: self._synced(pieces, result))
+
+    def _synced(self, pieces: list[int], result: Any) -> None:
+        self._num_syncs -= 1
+        if isinstance(result, BaseException):
+            self.storage_failed(result)
+        else:
+            self._tell()                                # verified comes before durable
+            self.send(dm.PiecesDurable(self.info_hash, pieces))
+        self._stop_further()
+
+    # ── peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add_peer(self, key: int, sock: Any, handshake: Handshake, ip: str, port: int, incoming: bool, grant_id: int) -> PeerConnection:
+        """A handshake is complete. The caller tells the engine, then starts it."""
+        peer = PeerConnection(
+            self, key, sock, handshake, ip, port, incoming, grant_id, self.parts.configure.max_pipeline_depth, self.parts.span_cache,
+        )
+        self.peers[key] = peer
+        return peer
+
+    def peer_closed(self, peer: PeerConnection, reason: str) -> None:
+        """Called by the connection, once."""
+        del self.peers[peer.key]
+        self.parts.waiting_line.leave(peer.requester)
+        self.stats.peer_left(peer)
+        self.bad_data.peer_left(peer)
+        self.choking.peer_left(peer)
+        if self.picker is not None and peer.bitfield is not None:
+            self.picker.peer_left(peer.key)
+        if self.downloads is not None and (peer.window.num_blocks or peer.inflow.target is not None):
+            for other in list(self.peers.values()):     # what it had been asked for is free again
+                other.requester.fill()
+        self.send(dm.PeerDisconnected(
+            self.info_hash, peer.key, reason, self.clock() - peer.connected_at, peer.downloaded, peer.uploaded,
+        ))
+
+    def close_duplicate(self, peer: PeerConnection) -> None:
+        """The other connection to the same peer is alive."""
+        peer.close(dm.DUPLICATE_PEER)
+
+    def peer_named(self, peer: PeerConnection) -> None:
+        """Its extension handshake came."""
+        self.send(dm.PeerNamed(self.info_hash, peer.key, peer.client_name, peer.listen_port))
+
+    def peer_is_seed(self, peer: PeerConnection) -> None:
+        """Two seeds have nothing to say to each other."""
+        if self.verified.is_complete and peer.is_seed:
+            peer.close(BOTH_SEEDS)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tick(self, now: float) -> None:
+        """Twice a second while it is active."""
+        if self._check is not None:
+            self.send(dm.CheckProgress(self.info_hash, self._check.pieces_checked))
+        if self.peers:
+            self.stats.measure(now)
+            for peer in list(self.peers.values()):
+                if not peer.is_closed:
+                    peer.tick(now)
+            self.choking.tick(now)
+            self._announce()
+        self._tell()
+        if self._to_sync and not self._num_syncs and now - self._synced_at >= SYNC_SECONDS:
+            self._sync()
+        self.stats.report()
+
+    def send(self, message: dm.DaemonMessage) -> None:
+        """To the engine."""
+        self.parts.send(message)
+
+
+def _nothing(_: Any) -> None:
+    """What closing files returned; there is nothing to do about it."""
