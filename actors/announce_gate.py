@@ -7,9 +7,7 @@ has the turn, and is the only one with a timer for that.
 import time
 from collections.abc import Callable
 
-import gevent
-
-from actors.engine_actor import Timer
+from actors.engine_actor import Timer, spawn_later
 from scheduler.announce_budget import GOODBYE_BURST, GOODBYES_PER_SECOND, MOST_GOODBYES, AnnounceBudget
 
 
@@ -30,7 +28,7 @@ class AnnounceTicket:
 class _Lane:
     """A budget and its timer."""
 
-    def __init__(self, budget: AnnounceBudget, clock: Callable[[], float], start_timer: Callable[..., Timer]) -> None:
+    def __init__(self, budget: AnnounceBudget, clock: Callable[[], float], start_timer: Callable[[float, Callable[[], None]], Timer]) -> None:
         self.budget = budget
         self._clock = clock
         self._start_timer = start_timer
@@ -62,7 +60,7 @@ class AnnounceGate:
 
     def __init__(
         self, announces: AnnounceBudget | None = None, goodbyes: AnnounceBudget | None = None, *,
-        clock: Callable[[], float] = time.monotonic, call_later: Callable[..., Timer] = gevent.spawn_later,
+        clock: Callable[[], float] = time.monotonic, call_later: Callable[[float, Callable[[], None]], Timer] = spawn_later,
     ) -> None:
         self._announces = _Lane(announces or AnnounceBudget(), clock, call_later)
         self._goodbyes = _Lane(goodbyes or AnnounceBudget(GOODBYES_PER_SECOND, GOODBYE_BURST, MOST_GOODBYES), clock, call_later)

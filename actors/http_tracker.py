@@ -6,6 +6,7 @@ is read in parts, so that a gzip bomb is refused when it passes the bound and no
 """
 
 import functools
+import logging
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,7 @@ import gevent
 
 from protocol.errors import TrackerError
 from protocol.limits import MAX_TRACKER_REDIRECTS, MAX_TRACKER_RESPONSE_BYTES
-from protocol.tracker_messages import AnnounceResponse, parse_announce_response, tracker_name
+from protocol.tracker_messages import AnnounceResponse, one_line, parse_announce_response, tracker_name
 
 if TYPE_CHECKING:                                       # urllib3 costs 5 MB: only those who have a tracker pay
     import urllib3
@@ -49,7 +50,7 @@ class HttpTracker:
         except TrackerError as refused:
             error = str(refused)
         except Exception as bug:                        # nobody watches this greenlet: whoever waits for it must hear of it
-            error = f"the announce failed: {type(bug).__name__}: {bug}"
+            error = one_line(f"the announce failed: {type(bug).__name__}: {bug}")
         on_end(response, error)
 
     def announce(self, url: str, deadline: float) -> AnnounceResponse:
@@ -68,47 +69,60 @@ class HttpTracker:
                 try:
                     location = response.get_redirect_location()
                     if not location:
-                        body = _read_bounded(response)
-                        response.release_conn()
-                        return response.status, response.reason or "", body
+                        return response.status, one_line(response.reason or ""), _read_bounded(response)
                 finally:
-                    response.close()                    # of a connection that was released: nothing
+                    response.close()                    # a body that was read to its end has given its connection back before
             except HTTPError as error:
                 raise TrackerError(_in_words(error)) from None
-            url = urljoin(url, location)
-            if urlsplit(url).scheme not in SCHEMES:
-                raise TrackerError(f"redirects to {tracker_name(url)}, which is not HTTP")
+            url = _redirected(url, location)
         raise TrackerError(f"redirects more than {MAX_TRACKER_REDIRECTS} times")
 
     def _request(self, url: str) -> "urllib3.BaseHTTPResponse":
+        """Return the answer with its body unread. A kept connection may be closed by the tracker just as we use it: then on a new one."""
         from urllib3.exceptions import ProtocolError
 
-        pool = self._secure_pool if url.lower().startswith("https:") else self._pool
+        pools = self._secure_pools if url.lower().startswith("https:") else self._pools
+        pool = pools.connection_from_url(url)
+        num_connections = pool.num_connections          # so many were made so far
         try:
-            return _send(pool, url)
-        except ProtocolError:                           # it may have closed a kept connection as we used it: once more on a new one
-            return _send(pool, url)
+            return _send(pools, url)
+        except ProtocolError:
+            if pool.num_connections != num_connections:
+                raise
+            return _send(pools, url)
 
     @functools.cached_property
-    def _pool(self) -> "urllib3.PoolManager":
-        return _make_pool()
+    def _pools(self) -> "urllib3.PoolManager":
+        return _make_pools()
 
     @functools.cached_property
-    def _secure_pool(self) -> "urllib3.PoolManager":
-        return _make_pool(ssl_context=self._make_tls())  # one for all: each would load all certificates of the system anew
+    def _secure_pools(self) -> "urllib3.PoolManager":
+        return _make_pools(ssl_context=self._make_tls())  # one for all: each would load all certificates of the system anew
 
 
-def _make_pool(**options: Any) -> "urllib3.PoolManager":
+def _make_pools(**options: Any) -> "urllib3.PoolManager":
     import urllib3
 
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of connections that it does not keep: no news for anybody
     return urllib3.PoolManager(
         KEPT_HOSTS, maxsize=KEPT_CONNECTIONS, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), **options,
     )
 
 
-def _send(pool: "urllib3.PoolManager", url: str) -> "urllib3.BaseHTTPResponse":
-    return pool.request("GET", url, redirect=False, retries=False, preload_content=False)
+def _send(pools: "urllib3.PoolManager", url: str) -> "urllib3.BaseHTTPResponse":
+    return pools.request("GET", url, redirect=False, retries=False, preload_content=False)
+
+
+def _redirected(url: str, location: str) -> str:
+    try:
+        target = urljoin(url, location)
+        scheme = urlsplit(target).scheme
+    except ValueError:
+        raise TrackerError(f"redirects to '{one_line(location)}', which is no URL") from None
+    if scheme not in SCHEMES:
+        raise TrackerError(f"redirects to '{one_line(tracker_name(target))}', which is not HTTP")
+    return target
 
 
 def _read_bounded(response: "urllib3.BaseHTTPResponse") -> bytes:
@@ -122,17 +136,17 @@ def _read_bounded(response: "urllib3.BaseHTTPResponse") -> bytes:
 
 
 def _parse(status: int, reason: str, body: bytes) -> AnnounceResponse:
+    """A refusal counts whatever the status is; otherwise a status other than 200 is the error to show."""
+    refused = TrackerError(f"answered with HTTP status {status} {reason}".rstrip())
     try:
         if len(body) > LARGE_RESPONSE_BYTES:
             response = gevent.get_hub().threadpool.apply(parse_announce_response, (body,))
         else:
             response = parse_announce_response(body)
-    except TrackerError:
-        if status == 200:
-            raise
-        raise TrackerError(f"answered with HTTP status {status} {reason}".rstrip()) from None
+    except TrackerError as error:
+        raise (error if status == 200 else refused) from None
     if status != 200 and not response.failure:
-        raise TrackerError(f"answered with HTTP status {status} {reason}".rstrip())
+        raise refused
     return response
 
 
@@ -153,8 +167,8 @@ def _in_words(error: Exception) -> str:
 
 def _cause(error: BaseException) -> str:
     """What the innermost exception says."""
-    while (inner := error.__cause__ or error.__context__ or next((part for part in error.args if isinstance(part, BaseException)), None)):
+    while inner := error.__cause__ or error.__context__ or next((part for part in error.args if isinstance(part, BaseException)), None):
         error = inner
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip()
+    return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -29,9 +29,9 @@ class UnderWay:
     """One announce between its asking for a turn and its end."""
 
     ticket: AnnounceTicket
+    since: float                                        # moment at which it asked for its turn, later at which it began
     tracker: Tracker | None = None                      # of `stopped`; otherwise chosen when the turn comes
     announce: Announce | None = None
-    began: float = 0.0                                  # moment
     request: Timer | None = None                        # what HttpTracker.start returned
 
     def end(self) -> None:
@@ -117,10 +117,11 @@ class TrackerAnnouncer(EngineActor):
 
     def _transfer_reported(self, message: m.TransferReported) -> None:
         self._totals = (message.downloaded, message.uploaded)
-        if message.left == 0 and self._left > 0:
-            self._schedule.complete(self.clock())
+        is_news = message.left == 0 and self._left > 0
         self._left = message.left
-        self._look()
+        if is_news:
+            self._schedule.complete(self.clock())
+            self._look()
 
     def _announce_now(self) -> None:
         self._schedule.hurry(self.clock())
@@ -164,7 +165,7 @@ class TrackerAnnouncer(EngineActor):
         self._counter += 1
         turn = m.AnnounceTurn(self._counter)
         ticket = self._gate.ask(lambda: self.post(self.actor_ref, turn), is_goodbye=goodbye_to is not None)
-        self._under_way[self._counter] = UnderWay(ticket, goodbye_to)
+        self._under_way[self._counter] = UnderWay(ticket, self.clock(), goodbye_to)
 
     def _announce_turn(self, message: m.AnnounceTurn) -> None:
         under_way = self._under_way.get(message.number)
@@ -181,7 +182,7 @@ class TrackerAnnouncer(EngineActor):
     def _begin(self, number: int, under_way: UnderWay) -> None:
         is_goodbye = under_way.announce is None
         tracker = under_way.tracker if is_goodbye else under_way.announce.tracker
-        under_way.began = self.clock()
+        under_way.since = self.clock()
         downloaded, uploaded = (total - before for total, before in zip(self._totals, self._totals_at_start, strict=True))
         request = AnnounceRequest(
             self._info_hash, self._peer_id, self._port, uploaded, downloaded, self._left,
@@ -236,6 +237,8 @@ class TrackerAnnouncer(EngineActor):
             return
         self._says_goodbye = False
         self._goodbye_timer.cancel()
+        for under_way in self._under_way.values():
+            self._log_end(under_way.tracker, STOPPED, under_way, None, "there was no time left", None)
         self._end_all()
         reply_to, self._reply_to = self._reply_to, []
         for waiting in reply_to:
@@ -264,7 +267,7 @@ class TrackerAnnouncer(EngineActor):
     def _log_end(
         self, tracker: Tracker, event: str, under_way: UnderWay, response: AnnounceResponse | None, error: str, next_announce_in: float | None,
     ) -> None:
-        name, kind, elapsed = tracker_name(tracker.url), event or "regular", self.clock() - under_way.began
+        name, kind, elapsed = tracker_name(tracker.url), event or "regular", self.clock() - under_way.since
         if error:
             self._log.warning("tracker_failed", tracker=name, kind=kind, reason=error, elapsed=elapsed, next_announce_in=next_announce_in)
             return

@@ -22,8 +22,7 @@ STOPPED: Final = "stopped"
 REGULAR: Final = ""                                     # an announce between events has none
 EVENTS: Final = (REGULAR, STARTED, COMPLETED, STOPPED)
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_SHOWN_BYTES: Final = 60                                # of an answer that is none, in the error
+_SHOWN_CHARS: Final = 60                                # of an answer that is none, in the error
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +85,12 @@ def tracker_name(url: str) -> str:
     return f"{parts.scheme}://{host}"
 
 
+def one_line(text: str, most: int = MAX_TRACKER_TEXT_CHARS) -> str:
+    """Text from outside as people may see it: what cannot be printed becomes a space, what is too long is cut."""
+    shown = " ".join("".join(char if char.isprintable() else " " for char in text[:4 * most]).split())
+    return shown if len(shown) <= most else shown[:most] + "…"
+
+
 def parse_announce_response(data: bytes) -> AnnounceResponse:
     """Return what the tracker said. Raises TrackerError, which shows what came, for anything that is no answer to an announce."""
     try:
@@ -109,21 +114,17 @@ _KINDS: Final = {bytes: "a string", int: "a number", list: "a list"}
 def _not_an_answer(data: bytes, error: str) -> str:
     if not data:
         return "answered with nothing"
-    shown = _shorten(_CONTROL.sub(" ", data[:4 * _SHOWN_BYTES].decode("utf-8", errors="replace")).strip(), _SHOWN_BYTES)
+    shown = one_line(data[:4 * _SHOWN_CHARS].decode("utf-8", errors="replace"), _SHOWN_CHARS)
     if data.lstrip()[:1] == b"<":
         return f"answered with HTML, not bencode: '{shown}'"
     return f"answered with something that is not bencode ({error}): '{shown}'"
-
-
-def _shorten(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + "…"
 
 
 def _text(value: Any) -> str:
     """Text for people: one line, bounded, whatever the tracker sent."""
     if not isinstance(value, bytes):
         return ""
-    return _shorten(_CONTROL.sub(" ", value[:4 * MAX_TRACKER_TEXT_CHARS].decode("utf-8", errors="replace")).strip(), MAX_TRACKER_TEXT_CHARS)
+    return one_line(value[:4 * MAX_TRACKER_TEXT_CHARS].decode("utf-8", errors="replace"))
 
 
 def _count(answer: dict, key: bytes) -> int | None:
