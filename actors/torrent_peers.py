@@ -122,7 +122,7 @@ class TorrentPeers:
     def incoming_peer(self, message: dm.IncomingPeer, refusal: str) -> None:
         """Ask the broker for a place, unless there is a `refusal` already."""
         address = _address_of(message.ip, message.port)
-        if message.connection_id in self._knocking or message.connection_id in self.connections:
+        if self._is_known(message.connection_id):
             return
         if address is None:
             self._refuse(message.connection_id, message.ip, "an address that means something on one machine only")
@@ -182,13 +182,16 @@ class TorrentPeers:
         )
 
     def _outgoing_of(self, message: dm.PeerConnected) -> PeerConnection | None:
-        attempt = self._attempts.pop(message.grant_id, None)
-        if attempt is None:
+        if self._is_known(message.connection_id) or message.grant_id not in self._attempts:
             return None
+        attempt = self._attempts.pop(message.grant_id)
         self._around.to_broker(m.AttemptEnded(attempt.grant_id, dm.CONNECTED, message.elapsed))
         connection = PeerConnection(message.connection_id, attempt.grant_id, attempt.peer, False, 0.0, False)
         self.connections[message.connection_id] = connection
         return connection
+
+    def _is_known(self, connection_id: int) -> bool:
+        return connection_id in self.connections or connection_id in self._knocking
 
     def _incoming_of(self, message: dm.PeerConnected) -> PeerConnection | None:
         connection = self.connections.get(message.connection_id)
