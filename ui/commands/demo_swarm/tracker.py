@@ -11,7 +11,7 @@ import random  # noqa: E402
 import sys  # noqa: E402
 from urllib.parse import parse_qs  # noqa: E402
 
-import gevent  # noqa: E402
+import gevent.os  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 
 from protocol.bencoding import encode  # noqa: E402
@@ -73,7 +73,7 @@ def main() -> None:
     server = WSGIServer(("127.0.0.1", 0), tracker, log=None, error_log=None)
     server.start()
     print(server.server_port, flush=True)
-    gevent.spawn(sys.stdin.read).join()                 # ends with whoever started us
+    gevent.os.tp_read(sys.stdin.fileno(), 1)            # ends with whoever started us; sys.stdin itself would block the loop
 
 
 if __name__ == "__main__":
