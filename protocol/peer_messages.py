@@ -4,12 +4,13 @@ A message is `length (4 bytes), id (1 byte), payload`; length 0 is a keep-alive.
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from protocol.errors import RemoteProtocolError
-from protocol.limits import BLOCK_BYTES, MAX_REQUEST_BYTES, MAX_WIRE_MESSAGE_BYTES
+from protocol.limits import BLOCK_BYTES, MAX_WIRE_MESSAGE_BYTES
 from protocol.piece_layout import PieceLayout
 
 CHOKE, UNCHOKE, INTERESTED, NOT_INTERESTED, HAVE, BITFIELD, REQUEST, PIECE, CANCEL = range(9)
@@ -20,6 +21,8 @@ EXTENDED: Final = 20
 PIECE_HEADER_BYTES: Final = 13                          # length, id, piece index, begin
 REQUEST_BYTES: Final = 17
 KEEP_ALIVE_BYTES: Final = bytes(4)
+_PIECE_INDEX_OFFSET: Final = 5                          # in a request and in a piece message alike
+KEPT_RUNS: Final = 256                                  # shapes of runs: a few are usual; at most 2 MB of them
 
 _REQUEST: Final = struct.Struct(">IBIII")
 _PIECE_HEADER: Final = struct.Struct(">IBII")
@@ -204,10 +207,11 @@ PARSERS: Final[dict[int, Callable[[memoryview], object]]] = {
 }
 
 
-_LENGTHS: Final[dict[int, tuple[int, int]]] = {         # id: the shortest and the longest message, without the length itself
+# id: the shortest and the longest message, without the length itself. Of a piece: we never ask for more than a block.
+_LENGTHS: Final[dict[int, tuple[int, int]]] = {
     **dict.fromkeys((CHOKE, UNCHOKE, INTERESTED, NOT_INTERESTED, HAVE_ALL, HAVE_NONE), (1, 1)),
     **dict.fromkeys((HAVE, SUGGEST, ALLOWED_FAST), (5, 5)), **dict.fromkeys((REQUEST, CANCEL, REJECT), (13, 13)),
-    PORT: (3, 3), PIECE: (10, 9 + MAX_REQUEST_BYTES), EXTENDED: (2, MAX_WIRE_MESSAGE_BYTES),
+    PORT: (3, 3), PIECE: (10, 9 + BLOCK_BYTES), EXTENDED: (2, MAX_WIRE_MESSAGE_BYTES),
 }
 _ANY_LENGTH: Final = (1, MAX_WIRE_MESSAGE_BYTES)
 
@@ -285,15 +289,40 @@ def piece_header(piece_index: int, begin: int, length: int) -> bytes:
 
 def encode_requests(layout: PieceLayout, piece_index: int, first_block: int, num_blocks: int) -> bytes:
     """Requests for a run of blocks of one piece, 17 bytes each."""
-    pack = _REQUEST.pack
-    return b"".join(
-        [pack(13, REQUEST, piece_index, block * BLOCK_BYTES, layout.block_size(piece_index, block)) for block in range(first_block, first_block + num_blocks)]
-    )
+    last_size = layout.block_size(piece_index, first_block + num_blocks - 1)
+    return _in_piece(_requests_in_piece_0(first_block, num_blocks, last_size), piece_index, REQUEST_BYTES, num_blocks)
 
 
 def expected_piece_headers(layout: PieceLayout, piece_index: int, first_block: int, num_blocks: int) -> bytes:
     """The headers that answer `encode_requests` of the same run, 13 bytes each, to be compared in one go."""
-    pack = _PIECE_HEADER.pack
-    return b"".join(
-        [pack(9 + layout.block_size(piece_index, block), PIECE, piece_index, block * BLOCK_BYTES) for block in range(first_block, first_block + num_blocks)]
-    )
+    last_size = layout.block_size(piece_index, first_block + num_blocks - 1)
+    return _in_piece(_piece_headers_in_piece_0(first_block, num_blocks, last_size), piece_index, PIECE_HEADER_BYTES, num_blocks)
+
+
+# Runs of the same blocks in other pieces differ in the piece's index only, so they are made once and then stamped: 2 µs instead of 11 for 32 blocks.
+
+
+@lru_cache(maxsize=KEPT_RUNS)
+def _requests_in_piece_0(first_block: int, num_blocks: int, last_size: int) -> bytes:
+    return b"".join([build_request(0, begin, size) for begin, size in _blocks(first_block, num_blocks, last_size)])
+
+
+@lru_cache(maxsize=KEPT_RUNS)
+def _piece_headers_in_piece_0(first_block: int, num_blocks: int, last_size: int) -> bytes:
+    return b"".join([piece_header(0, begin, size) for begin, size in _blocks(first_block, num_blocks, last_size)])
+
+
+def _blocks(first_block: int, num_blocks: int, last_size: int) -> Iterator[tuple[int, int]]:
+    """Where each block begins, and its size; only the last one of a piece may be short."""
+    last_block = first_block + num_blocks - 1
+    for block in range(first_block, last_block):
+        yield block * BLOCK_BYTES, BLOCK_BYTES
+    yield last_block * BLOCK_BYTES, last_size
+
+
+def _in_piece(run: bytes, piece_index: int, message_bytes: int, num_messages: int) -> bytes:
+    stamped = bytearray(run)
+    for offset, byte in enumerate(piece_index.to_bytes(4, "big"), _PIECE_INDEX_OFFSET):
+        if byte:
+            stamped[offset::message_bytes] = bytes((byte,)) * num_messages
+    return bytes(stamped)
