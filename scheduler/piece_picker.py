@@ -83,7 +83,7 @@ class PiecePicker:
     """
 
     def __init__(self, layout: PieceLayout, verified: Bitfield, rng: RandomSource) -> None:
-        self._layout = layout
+        self.layout = layout
         self._rng = rng
         self._holders = PieceHolders(layout.num_pieces)
         self._top = self._holders.availability.top      # piece i is bit `_top - i` of a set of pieces
@@ -148,10 +148,11 @@ class PiecePicker:
             self._take_first(picking, peer.current)
         if picking.left and self._under_way.joinable:
             self._join(picking)
-        has_room = not picking.left or self._take_new(picking, can_open)
+        if picking.left:
+            self._take_new(picking, can_open)
         if picking.left and self._under_way.owned:
             self._join_owned(picking)
-        if has_room and not picking.runs and peer.outstanding < ENDGAME_DEPTH and self._is_endgame():
+        if not picking.runs and peer.outstanding < ENDGAME_DEPTH and self._is_endgame():
             self._take_busy(picking)
             if not picking.runs and not peer.outstanding:
                 peer.found_nothing_at = self._changes
@@ -181,8 +182,8 @@ class PiecePicker:
         self._under_way.place(piece)
         picking.peer.current = piece if piece.free else None
 
-    def _take_new(self, picking: _Picking, can_open: CanOpen) -> bool:
-        """Begin new pieces; False if there are some, but no room for them.
+    def _take_new(self, picking: _Picking, can_open: CanOpen) -> None:
+        """Begin new pieces, as long as there is room for them.
 
         One random place a call, and from there on to lower bits: where pieces are small, neighbours are also neighbours on disk.
         """
@@ -191,7 +192,7 @@ class PiecePicker:
         while picking.left:
             pieces = peer.pieces.common_with(self._untouched)
             if not pieces:
-                return True
+                return
             if not at_random:
                 pieces = self._holders.availability.rarest(pieces)
             below = pieces & place
@@ -199,14 +200,13 @@ class PiecePicker:
                 below = below or pieces
                 piece_bit = below.bit_length() - 1
                 if not can_open(PieceIndex(self._top - piece_bit)):
-                    return False
+                    return
                 self._begin(picking, self._top - piece_bit)
                 below ^= 1 << piece_bit
                 pieces &= self._untouched
-        return True
 
     def _begin(self, picking: _Picking, piece_index: int) -> None:
-        num_blocks = self._layout.num_blocks(piece_index)
+        num_blocks = self.layout.num_blocks(piece_index)
         is_fast = (picking.peer.outstanding + picking.left) * OWN_PIECE_PIPELINES >= num_blocks
         sole = piece_index in self._sole
         piece = OpenPiece(piece_index, num_blocks, picking.peer_key if is_fast or sole else None, sole)

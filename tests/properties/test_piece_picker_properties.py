@@ -12,6 +12,7 @@ from protocol.piece_layout import PieceLayout
 from scheduler.piece_picker import ENDGAME_DEPTH, ENDGAME_PEERS, PiecePicker
 
 MOST_PEERS = 8
+Block = tuple[int, int]                                 # piece, block
 
 
 class World:
@@ -26,9 +27,10 @@ class World:
         self.picker = PiecePicker(self.layout, self.verified, self.rng)
         self.room = self.rng.choice((1, 4, 100))
         self.begun: set[int] = set()
-        self.received: set[tuple[int, int]] = set()
+        self.received: set[Block] = set()
         self.peers: dict[int, Bitfield] = {}
-        self.outstanding: dict[int, list[tuple[int, int]]] = {}
+        self.outstanding: dict[int, list[Block]] = {}
+        self.late: list[tuple[int, Block]] = []         # (peer, block): no longer outstanding, and may come all the same
         self.bad = {piece_index for piece_index in range(num_pieces) if self.rng.random() < 0.1}
         self.keys = count()
 
@@ -54,11 +56,16 @@ class World:
         elif kind < 0.47:
             key = self.any_peer()
             self.picker.release_all(key)
+            self.late += [(key, block) for block in self.outstanding[key]]
             self.outstanding[key].clear()
         elif kind < 0.5:
             self.give_back(self.any_peer())
         elif kind < 0.51:
             self.drop()
+        elif kind < 0.55 and self.late:
+            key, block = self.late.pop(self.rng.randrange(len(self.late)))
+            if key in self.peers:
+                self.arrived(key, block)
         else:
             self.receive(self.any_peer(), self.rng.randrange(1, 40))
 
@@ -104,7 +111,7 @@ class World:
             assert all(run.shared for run in runs) and not missing_unasked and len(self.outstanding[key]) <= ENDGAME_DEPTH
         return len(runs)
 
-    def obtainable(self) -> set[tuple[int, int]]:
+    def obtainable(self) -> set[Block]:
         """The blocks that are not here and that somebody connected has."""
         return {
             (piece_index, block_index)
@@ -114,23 +121,31 @@ class World:
 
     def give_back(self, key: int) -> None:
         if self.outstanding[key]:
-            piece_index, block_index = self.outstanding[key].pop(self.rng.randrange(len(self.outstanding[key])))
-            self.picker.released(key, piece_index, block_index, 1)
+            block = self.outstanding[key].pop(self.rng.randrange(len(self.outstanding[key])))
+            self.picker.released(key, *block, 1)
+            self.late.append((key, block))
 
     def receive(self, key: int, most: int) -> None:
-        for _ in range(min(most, len(self.outstanding[key]))):
+        for _ in range(most):
             if not self.outstanding[key]:
                 return
-            block = self.outstanding[key].pop(0)
-            is_new = block not in self.received
-            assert self.picker.received(key, *block) == is_new
-            self.received.add(block)
-            rivals = [other for other, blocks in self.outstanding.items() if block in blocks]
-            assert sorted(self.picker.endgame_rivals(*block)) == sorted(rivals)
-            for rival in rivals:
+            self.arrived(key, self.outstanding[key].pop(0))
+
+    def arrived(self, key: int, block: Block) -> None:
+        is_wanted = block not in self.received and block[0] in self.begun
+        if block in self.outstanding[key]:
+            self.outstanding[key].remove(block)         # it was late, and had been requested again
+        assert self.picker.received(key, *block) == is_wanted
+        if not is_wanted:
+            return
+        self.received.add(block)
+        rivals = [other for other, blocks in self.outstanding.items() if block in blocks]
+        assert sorted(self.picker.endgame_rivals(*block)) == sorted(rivals)
+        for rival in rivals:
+            if self.rng.random() < 0.5:                 # the others send it, too
                 self.outstanding[rival].remove(block)
                 self.picker.released(rival, *block, 1)
-            self.finish(block[0])
+        self.finish(block[0])
 
     def finish(self, piece_index: int) -> None:
         blocks = {(piece_index, block_index) for block_index in range(self.layout.num_blocks(piece_index))}
@@ -138,7 +153,7 @@ class World:
         if not blocks <= self.received:
             return
         assert None not in self.picker.senders(piece_index)
-        self.begun.discard(piece_index)
+        self.forget(piece_index)
         if piece_index in self.bad:
             self.bad.discard(piece_index)
             self.received -= blocks
@@ -147,6 +162,13 @@ class World:
             self.verified.add(piece_index)
             self.picker.piece_verified(piece_index)
 
+    def forget(self, piece_index: int) -> None:
+        """A piece is not under way any more: what is outstanding of it does not count."""
+        self.begun.discard(piece_index)
+        for key, blocks in self.outstanding.items():
+            self.late += [(key, block) for block in blocks if block[0] == piece_index]
+            blocks[:] = [block for block in blocks if block[0] != piece_index]
+
     def drop(self) -> None:
         for idle in self.picker.idle_pieces()[:1]:
             blocks = {block for block in self.received if block[0] == idle.piece_index}
@@ -154,7 +176,7 @@ class World:
             assert idle.is_available == any(idle.piece_index in pieces for pieces in self.peers.values())
             assert idle.num_received == len(blocks) == self.picker.drop_piece(idle.piece_index)
             self.received -= blocks
-            self.begun.discard(idle.piece_index)
+            self.forget(idle.piece_index)
 
 
 @settings(deadline=None, max_examples=60)
