@@ -17,7 +17,7 @@ from scheduler.swarm import Swarm
 from scheduler.swarm_peer import SwarmPeer
 
 WILDCARD_HOSTS: Final = ("", "0.0.0.0", "::")
-OVERDUE_SECONDS: Final = 10.0                           # more than its timers allow, then the daemon has forgotten a dial
+OVERDUE_SECONDS: Final = 60.0                           # more than its timers allow, then the daemon has forgotten a dial
 
 
 @dataclass(slots=True, eq=False)

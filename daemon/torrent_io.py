@@ -27,7 +27,6 @@ from scheduler.piece_picker import PiecePicker
 
 CHECKING, RESTING, STARTED, STOPPING, FAILED = "checking", "resting", "started", "stopping", "failed"
 SYNC_SECONDS = 5.0                                      # verified pieces become durable at most this often
-BOTH_SEEDS = "both_seeds"
 
 
 class TorrentIo:
@@ -247,7 +246,7 @@ class TorrentIo:
     def peer_is_seed(self, peer: PeerConnection) -> None:
         """Two seeds have nothing to say to each other."""
         if self.verified.is_complete and peer.is_seed:
-            peer.close(BOTH_SEEDS)
+            peer.close(dm.BOTH_SEEDS)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

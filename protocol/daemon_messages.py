@@ -27,6 +27,7 @@ OUTCOMES: Final = (CONNECTED, REFUSED, TIMED_OUT, UNREACHABLE, HANDSHAKE_FAILED,
 # Reasons that the engine acts upon; any other reason is only shown
 OWN_ADDRESS: Final = "own_address"                      # we dialled ourselves: never again
 DUPLICATE_PEER: Final = "duplicate_peer"                # the same peer id is connected already
+BOTH_SEEDS: Final = "both_seeds"                        # we have all pieces and so has it: nobody's fault
 
 
 # ── engine → daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────

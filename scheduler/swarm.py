@@ -17,7 +17,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from protocol.daemon_messages import CANCELLED, DUPLICATE_PEER, LOCAL_BUSY, OWN_ADDRESS
+from protocol.daemon_messages import BOTH_SEEDS, CANCELLED, DUPLICATE_PEER, LOCAL_BUSY, OWN_ADDRESS
 from protocol.limits import MAX_OWN_ADDRESSES, MAX_SWARM_PEERS
 from protocol.peer_address import PeerAddress, undiallable_reason
 from scheduler.backoff import (
@@ -282,7 +282,7 @@ class Swarm:
         if reason == DUPLICATE_PEER:
             self._duplicate(peer, now)
             return
-        if seconds < QUICK_DISCONNECT_SECONDS:
+        if seconds < QUICK_DISCONNECT_SECONDS and reason != BOTH_SEEDS:
             peer.quick_disconnects += 1
             peer.last_failure = now
         else:

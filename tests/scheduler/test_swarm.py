@@ -5,7 +5,15 @@ import random
 import pytest
 
 from actors import snapshots
-from protocol.daemon_messages import CANCELLED, HANDSHAKE_FAILED, LOCAL_BUSY, REFUSED, TIMED_OUT, UNREACHABLE
+from protocol.daemon_messages import (
+    BOTH_SEEDS,
+    CANCELLED,
+    HANDSHAKE_FAILED,
+    LOCAL_BUSY,
+    REFUSED,
+    TIMED_OUT,
+    UNREACHABLE,
+)
 from protocol.limits import MAX_SWARM_PEERS
 from protocol.peer_address import PeerAddress
 from scheduler import swarm_peer
@@ -116,6 +124,13 @@ def test_a_peer_that_drops_us_within_30_s_has_a_quick_disconnect(seconds, quick)
     peer = connect(swarm, 0.0)
     disconnect(swarm, peer, seconds, seconds)
     assert (peer.state, peer.quick_disconnects, peer.reason) == (FAILED, quick, "end of file")
+
+
+def test_a_seed_that_has_nothing_to_give_to_a_seed_is_not_to_blame():
+    swarm = swarm_of(1)
+    peer = connect(swarm, 0.0)
+    disconnect(swarm, peer, 1.0, seconds=1.0, reason=BOTH_SEEDS)
+    assert (peer.state, peer.quick_disconnects, peer.reason) == (FAILED, 0, BOTH_SEEDS)
 
 
 def test_a_peer_that_takes_us_and_drops_us_is_dialled_less_and_less():
