@@ -1,34 +1,34 @@
 """HttpTracker: one announce over HTTP(S), bounded in time, size and redirects, in a greenlet of its own.
 
-urllib3 speaks HTTP; what it leaves open is closed here. Its timeouts are those of single reads, so a deadline lies over the whole. It
-would follow redirects by itself, reading their bodies to the end; here they are counted and their bodies dropped. What it decompresses
-is read in parts, so that a gzip bomb is refused when it passes the bound and not when it has been unpacked.
+urllib3 speaks HTTP (actors/bounded_http.py). Its timeouts are those of single reads, so a deadline lies over the whole; redirects are
+counted here and their bodies dropped; a packed body is unpacked here, no further than it may be large.
 """
 
 import functools
-import logging
 import ssl
+import zlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
 import gevent
 
-from protocol.errors import TrackerError
+from protocol.errors import RemoteProtocolError, TrackerError
 from protocol.limits import MAX_TRACKER_REDIRECTS, MAX_TRACKER_RESPONSE_BYTES
 from protocol.tracker_messages import AnnounceResponse, one_line, parse_announce_response, tracker_name
 
-if TYPE_CHECKING:                                       # urllib3 costs 5 MB: only those who have a tracker pay
+if TYPE_CHECKING:                                       # it costs memory: only those who have a tracker pay
     import urllib3
 
 CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 15.0                              # of silence
 READ_BYTES: Final = 1 << 16
 LARGE_RESPONSE_BYTES: Final = 1 << 15                   # parsing more keeps the event loop waiting: in a thread then
-KEPT_HOSTS: Final = 16                                  # trackers whose connections are kept: another announce is no new flow then
-KEPT_CONNECTIONS: Final = 4                             # of each
 USER_AGENT: Final = "Evenswarm/0.1.0"
 SCHEMES: Final = ("http", "https")
+
+_TOO_LARGE: Final = f"answered with more than {MAX_TRACKER_RESPONSE_BYTES} bytes"
+_GZIP: Final = 16 + zlib.MAX_WBITS                      # as zlib names it
 
 OnEnd = Callable[[AnnounceResponse | None, str], None]  # response, or None and what went wrong
 
@@ -63,55 +63,38 @@ class HttpTracker:
         """Return status, its text and the body of the answer to which redirects lead."""
         from urllib3.exceptions import HTTPError
 
+        from actors.bounded_http import send
+
         for _ in range(MAX_TRACKER_REDIRECTS + 1):
             try:
-                response = self._request(url)
+                response = send(self._secure_pools if url.lower().startswith("https:") else self._pools, url)
                 try:
                     location = response.get_redirect_location()
                     if not location:
                         return response.status, one_line(response.reason or ""), _read_bounded(response)
                 finally:
                     response.close()                    # a body that was read to its end has given its connection back before
-            except HTTPError as error:
+            except (HTTPError, RemoteProtocolError) as error:
                 raise TrackerError(_in_words(error)) from None
             url = _redirected(url, location)
         raise TrackerError(f"redirects more than {MAX_TRACKER_REDIRECTS} times")
 
-    def _request(self, url: str) -> "urllib3.BaseHTTPResponse":
-        """Return the answer with its body unread. A kept connection may be closed by the tracker just as we use it: then on a new one."""
-        from urllib3.exceptions import ProtocolError
-
-        pools = self._secure_pools if url.lower().startswith("https:") else self._pools
-        pool = pools.connection_from_url(url)
-        num_connections = pool.num_connections          # so many were made so far
-        try:
-            return _send(pools, url)
-        except ProtocolError:
-            if pool.num_connections != num_connections:
-                raise
-            return _send(pools, url)
-
     @functools.cached_property
     def _pools(self) -> "urllib3.PoolManager":
-        return _make_pools()
+        return _make_pools(None)
 
     @functools.cached_property
     def _secure_pools(self) -> "urllib3.PoolManager":
-        return _make_pools(ssl_context=self._make_tls())  # one for all: each would load all certificates of the system anew
+        return _make_pools(self._make_tls())
 
 
-def _make_pools(**options: Any) -> "urllib3.PoolManager":
+def _make_pools(ssl_context: ssl.SSLContext | None) -> "urllib3.PoolManager":
     import urllib3
 
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it warns of connections that it does not keep: no news for anybody
-    return urllib3.PoolManager(
-        KEPT_HOSTS, maxsize=KEPT_CONNECTIONS, headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
-        timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), **options,
-    )
+    from actors.bounded_http import make_pools
 
-
-def _send(pools: "urllib3.PoolManager", url: str) -> "urllib3.BaseHTTPResponse":
-    return pools.request("GET", url, redirect=False, retries=False, preload_content=False)
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
+    return make_pools(headers, urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS), ssl_context)
 
 
 def _redirected(url: str, location: str) -> str:
@@ -128,11 +111,27 @@ def _redirected(url: str, location: str) -> str:
 def _read_bounded(response: "urllib3.BaseHTTPResponse") -> bytes:
     """Return the body, unpacked. Raises TrackerError when it is too large, before or after that."""
     body = bytearray()
-    while part := response.read(READ_BYTES, decode_content=True):
+    while part := response.read(READ_BYTES):
         body += part
-        if max(len(body), response.tell()) > MAX_TRACKER_RESPONSE_BYTES:
-            raise TrackerError(f"answered with more than {MAX_TRACKER_RESPONSE_BYTES} bytes")
-    return bytes(body)
+        if len(body) > MAX_TRACKER_RESPONSE_BYTES:
+            raise TrackerError(_TOO_LARGE)
+    match response.headers.get("Content-Encoding", "").strip().lower():
+        case "" | "identity":    return bytes(body)
+        case "gzip" | "x-gzip":  return _unpacked(body)
+        case other:              raise TrackerError(f"answered with the encoding '{one_line(other)}', which it was not asked for")
+
+
+def _unpacked(packed: bytearray) -> bytes:
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        body = unpacker.decompress(packed, MAX_TRACKER_RESPONSE_BYTES + 1)
+    except zlib.error as error:
+        raise TrackerError(f"answered with something that cannot be unpacked: {error}") from None
+    if len(body) > MAX_TRACKER_RESPONSE_BYTES:
+        raise TrackerError(_TOO_LARGE)
+    if not unpacker.eof or unpacker.unused_data:
+        raise TrackerError("answered with something that cannot be unpacked: " + ("more than one part" if unpacker.eof else "its end is missing"))
+    return body
 
 
 def _parse(status: int, reason: str, body: bytes) -> AnnounceResponse:
@@ -158,10 +157,10 @@ def _in_words(error: Exception) -> str:
         case exceptions.NameResolutionError():          return "its name cannot be resolved"
         case exceptions.NewConnectionError():           return f"cannot be connected to: {_cause(error)}"
         case exceptions.ConnectTimeoutError():          return f"did not accept a connection within {CONNECT_SECONDS:g} s"
-        case exceptions.ReadTimeoutError():             return f"said nothing for {READ_SECONDS:g} s"
+        case exceptions.ReadTimeoutError():             return "was silent for too long"
         case exceptions.SSLError():                     return f"no secure connection: {_cause(error)}"
-        case exceptions.DecodeError():                  return "answered with something that cannot be unpacked"
         case exceptions.LocationValueError():           return "its URL is none"
+        case RemoteProtocolError():                     return str(error)
         case _:                                         return f"broke the connection or HTTP: {_cause(error)}"
 
 

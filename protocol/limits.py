@@ -26,6 +26,7 @@ MAX_FAST_PIECES: Final = 64                             # allowed-fast and sugge
 
 # Trackers
 MAX_TRACKER_RESPONSE_BYTES: Final = 1 << 20             # 1 MiB is 170,000 compact peers
+MAX_TRACKER_HTTP_BYTES: Final = 2 << 20                 # a response with head and framing: "100 Continue" and chunks can be endless
 MAX_TRACKER_PEERS: Final = 1_000                        # taken from one answer; 50 are asked for
 MAX_TRACKER_TEXT_CHARS: Final = 300                     # of a failure reason or a warning, as shown
 MAX_TRACKER_ID_BYTES: Final = 1_000                     # it comes back in each of our URLs, and servers refuse those from 8 KiB on
