@@ -3,7 +3,7 @@
 Both ends are ours, so every fault is a LocalProtocolError: an unknown name, a wrong type, a field too many, a frame too long.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import msgpack
@@ -14,27 +14,36 @@ from protocol.errors import LocalProtocolError
 from protocol.limits import MAX_FRAME_BYTES
 
 LENGTH_BYTES: Final = 4
+ARRAY_HEADER_BYTES: Final = 5                           # at most: of the array of messages
+MAX_MESSAGE_BYTES: Final = MAX_FRAME_BYTES - ARRAY_HEADER_BYTES
+
+
+def pack_message(message: DaemonMessage) -> bytes:
+    """One message as it stands in a frame. Raises LocalProtocolError if it fits into none."""
+    packed = msgpack.packb(msgspec.to_builtins(message, builtin_types=(bytes,)))
+    if len(packed) > MAX_MESSAGE_BYTES:
+        raise LocalProtocolError(f"{type(message).__name__} of {len(packed)} bytes, a frame takes {MAX_MESSAGE_BYTES}")
+    return packed
+
+
+def build_frame(packed: Sequence[bytes]) -> bytes:
+    """One frame of packed messages; together they are at most MAX_MESSAGE_BYTES long."""
+    body = msgpack.Packer().pack_array_header(len(packed)) + b"".join(packed)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def encode_frames(messages: Iterable[DaemonMessage]) -> bytes:
     """One frame, or several when one would be longer than MAX_FRAME_BYTES. Raises LocalProtocolError for a message that fits into none."""
-    packed = [msgpack.packb(msgspec.to_builtins(message, builtin_types=(bytes,))) for message in messages]
-    frames, start, size = [], 0, 0
-    for end, item in enumerate(packed):
-        if len(item) > MAX_FRAME_BYTES - 8:
-            raise LocalProtocolError(f"message of {len(item)} bytes, a frame takes {MAX_FRAME_BYTES}")
-        if size + len(item) > MAX_FRAME_BYTES - 8:
-            frames.append(_frame(packed[start:end]))
-            start, size = end, 0
-        size += len(item)
-    if packed:
-        frames.append(_frame(packed[start:]))
+    frames, waiting, size = [], [], 0
+    for packed in map(pack_message, messages):
+        if size + len(packed) > MAX_MESSAGE_BYTES:
+            frames.append(build_frame(waiting))
+            waiting, size = [], 0
+        waiting.append(packed)
+        size += len(packed)
+    if waiting:
+        frames.append(build_frame(waiting))
     return b"".join(frames)
-
-
-def _frame(packed: list[bytes]) -> bytes:
-    body = msgpack.Packer().pack_array_header(len(packed)) + b"".join(packed)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 class FrameReader:

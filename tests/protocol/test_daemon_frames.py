@@ -4,7 +4,6 @@ import pytest
 from protocol import daemon_messages as dm
 from protocol.daemon_frames import FrameReader, encode_frames
 from protocol.errors import LocalProtocolError
-from protocol.frame_outbox import FRAME_MESSAGES, FrameOutbox
 from protocol.limits import MAX_FRAME_BYTES
 
 HASH, OTHER = b"a" * 20, b"b" * 20
@@ -69,42 +68,3 @@ def test_a_frame_that_is_not_exactly_right_is_refused_and_so_is_all_after_it(dat
     reader.receive_data(encode_frames(SOME))
     with pytest.raises(LocalProtocolError):
         list(reader.messages())
-
-
-def waiting(outbox):
-    return read(outbox.next_bytes())
-
-
-def test_while_the_reader_is_slow_only_the_newest_statistics_of_a_torrent_are_kept():
-    outbox = FrameOutbox()
-    for downloaded in range(1_000):
-        outbox.add(dm.TorrentStats(HASH, downloaded, 0, 0, 0, 0, []))
-        outbox.add(dm.CheckProgress(HASH, downloaded))
-    outbox.add(dm.TorrentStats(OTHER, 5, 0, 0, 0, 0, []))
-    assert waiting(outbox) == [dm.TorrentStats(HASH, 999, 0, 0, 0, 0, []), dm.CheckProgress(HASH, 999), dm.TorrentStats(OTHER, 5, 0, 0, 0, 0, [])]
-    assert not outbox
-
-
-def test_while_the_reader_is_slow_verified_pieces_of_a_torrent_are_joined():
-    outbox = FrameOutbox()
-    for piece_index in range(3):
-        outbox.add(dm.PiecesVerified(HASH, [piece_index]))
-        outbox.add(dm.PiecesDurable(HASH, [piece_index]))
-    assert waiting(outbox) == [dm.PiecesVerified(HASH, [0, 1, 2]), dm.PiecesDurable(HASH, [0, 1, 2])]
-
-
-def test_everything_else_is_kept_in_order():
-    outbox = FrameOutbox()
-    messages = [dm.Dialled(HASH, 1, 0.1), dm.DialFailed(HASH, 2, "refused", "", 0.1), dm.Dialled(HASH, 1, 0.1)]
-    for message in messages:
-        outbox.add(message)
-    assert waiting(outbox) == messages
-
-
-def test_a_long_queue_goes_out_in_portions_so_that_what_waits_can_still_be_merged():
-    outbox = FrameOutbox()
-    for grant_id in range(FRAME_MESSAGES + 1):
-        outbox.add(dm.Dialled(HASH, grant_id, 0.1))
-    assert len(waiting(outbox)) == FRAME_MESSAGES
-    assert len(waiting(outbox)) == 1
-    assert waiting(outbox) == []
