@@ -224,13 +224,14 @@ class PiecePicker:
                     return
 
     def _join_owned(self, picking: _Picking) -> None:
-        """Help others with their own pieces: there is no new one to be had."""
+        """Go on with pieces that belong to one peer, also to another one: there is no new one to be had."""
         for piece in tuple(self._under_way.owned.values()):
-            if piece.owner == picking.peer_key or piece.sole or piece.piece_index not in picking.peer.pieces:
-                continue
-            while picking.left and piece.free:
-                self._requested(picking, piece, piece.take_last_run(picking.peer_key, picking.left), shared=False)
-            self._under_way.place(piece)
+            if piece.owner == picking.peer_key:
+                self._take_first(picking, piece)        # it gave blocks back while it was at another piece
+            elif not piece.sole and piece.piece_index in picking.peer.pieces:
+                while picking.left and piece.free:
+                    self._requested(picking, piece, piece.take_last_run(picking.peer_key, picking.left), shared=False)
+                self._under_way.place(piece)
             if not picking.left:
                 return
 

@@ -426,6 +426,14 @@ def test_all_blocks_of_a_failed_piece_are_missing_again():
     picker.check_invariants()
 
 
+def test_the_one_peer_of_a_piece_that_had_failed_is_asked_again_for_what_it_rejected():
+    picker = with_a_failed_piece()
+    pick(picker, "c", FAST)
+    picker.released("c", 4, 17, 1)
+    assert pick(picker, "a", FAST) == []
+    assert pick(picker, "c", FAST) == [BlockRun(4, 17, 1, False)]
+
+
 @pytest.mark.parametrize("depth", [SLOW, 40, FAST])
 def test_a_piece_that_failed_with_several_senders_is_not_shared_again(depth):
     picker = with_a_failed_piece()
