@@ -6,6 +6,7 @@ A plain object for whoever runs an engine (a command, a test): the only place th
 import os
 import random
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,8 @@ from protocol.errors import EvenswarmError
 from scheduler.settings import Settings
 
 ASK_TIMEOUT = 10.0                                      # an actor that does not answer in this time hangs
+MAX_VIEW_AGE = 1.0                                      # seconds; while somebody looks all the time it is younger
+FRESH_VIEW_TIMEOUT = 0.5                                # gathering takes milliseconds; after this the old one must do
 DAEMON_START_TIMEOUT = 20.0                             # a cold Python on a slow disk
 STOP_TORRENTS_TIMEOUT = 2.2                             # `stopped` to the trackers has 2 s of it
 STOP_DAEMON_TIMEOUT = 2.0
@@ -77,8 +80,12 @@ class Engine:
         return self._ask(self.session, order)
 
     def view(self) -> snapshots.FeedView:
-        """What a viewer draws; keeps the feed gathering."""
-        return self._ask(self.ui_feed, m.GetView())
+        """What a viewer draws; keeps the feed gathering. Who has not looked for a while waits a moment until it is fresh."""
+        view, deadline = self._ask(self.ui_feed, m.GetView()), time.monotonic() + FRESH_VIEW_TIMEOUT
+        while view.age > MAX_VIEW_AGE and time.monotonic() < deadline:
+            gevent.sleep(0.01)
+            view = self._ask(self.ui_feed, m.GetView())
+        return view
 
     def stop(self) -> None:
         """Stop torrents (trackers told, data durable), daemons and actors, each with a deadline."""

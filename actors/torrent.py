@@ -328,8 +328,7 @@ class TorrentActor(EngineActor):
         self._progress.pieces_durable(message.piece_indices)
         if self._progress.is_durable and not was_durable:
             self._log.info(
-                "torrent_completed", elapsed=self.clock() - self._running_since, downloaded=self._progress.downloaded,
-                wasted=self._progress.wasted,
+                "torrent_completed", elapsed=self.clock() - self._running_since, total_bytes=self._info.layout.total_length,
             )
             self._announcing.report()
             self._follow_life()
