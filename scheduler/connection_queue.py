@@ -8,15 +8,15 @@ What is not obvious:
   is handled before, so what is still leased is what it does not know of.
 - A cancel drops what is pending. Leases keep their slots and tokens until the torrent declines them or they expire: it may have
   begun to dial before it changed its mind, or after it changed it again, and then the connection is counted, as it must be.
-- A declined grant costs nothing, and the torrent gets its turn back, at the front; but it is held for a drain interval at least, and
-  who declines again and again goes to the end each second time, so that nobody is kept from dialling by those who decline.
+- A declined grant costs nothing, and the torrent gets its turn back, at the front. It is held for a drain interval at least. Who
+  declines again goes to the end, and is held for twice as long each time: nobody is kept from dialling by those who decline.
 - Whoever asks while nobody waits is not served at once but after a drain interval: torrents that start together then take turns from
   the first token on, and not the first of them the whole burst.
 - A lease that expires also drops what is pending: a torrent that is alive will ask again, one that is stuck must not get the next.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from protocol import daemon_messages as dm
 from scheduler import grant_ledger
@@ -27,6 +27,8 @@ from scheduler.refusal import Refusal
 from scheduler.settings import Settings
 from scheduler.steady_time import ROUNDING_SECONDS, SteadyTime
 from scheduler.torrent_places import TorrentPlaces
+
+MAX_HOLD_DOUBLINGS: Final = 6                           # 6.4 s at a drain interval of 100 ms: about as often as a torrent asks by itself
 
 
 class GivenSlot(NamedTuple):
@@ -126,12 +128,13 @@ class ConnectionQueue:
         self.ledger.decline(grant, reason)
         self.rules.bucket.release()
         torrent.pending = 0 if retry_after is None else torrent.pending + 1
-        if torrent.held_until is None:                  # of several leases declined at once only the first one counts
+        # Of several leases declined at once only the first one counts.
+        if torrent.held_until is None or torrent.held_until <= seconds + ROUNDING_SECONDS:
             torrent.num_declines += 1
-            torrent.keeps_its_turn = torrent.num_declines % 2 == 1
+            torrent.keeps_its_turn = torrent.num_declines == 1
             if torrent.keeps_its_turn:
                 torrent.credit = min(torrent.credit + 1, max(torrent.weight, 1.0))
-        torrent.hold_at_least_until = seconds + self.drain_interval
+        torrent.hold_at_least_until = seconds + self.drain_interval * 2 ** min(torrent.num_declines - 1, MAX_HOLD_DOUBLINGS)
         torrent.held_until = max(seconds + (retry_after or 0.0), torrent.hold_at_least_until)
         torrent.hold_reason = reason
         self._places.settle(torrent)
@@ -191,8 +194,8 @@ class ConnectionQueue:
         elif grant.state is grant_ledger.LEASED:
             self.ledger.start(grant)
             self.rules.bucket.spend(seconds)
-        elif grant.state is grant_ledger.CONNECTED:
-            return None
+        else:
+            return grant if grant.state is grant_ledger.HALF_OPEN else None
         torrent = self._torrents[grant.info_hash]
         torrent.num_declines = 0
         self._places.settle(torrent)

@@ -83,6 +83,10 @@ class DialRules:
         """Replace limits by their names."""
         self.limits = replace(self.limits, **limits)
 
+    def num_free_slots(self) -> int:
+        """Return how many half-open slots nobody uses; below 0 after the limit was lowered."""
+        return self.limits.half_open - self._ledger.count.in_flight
+
     def share(self, num_torrents: int) -> int:
         """Return how many half-open slots each of so many torrents may use before the others."""
         return math.ceil(self.limits.half_open / max(num_torrents, 1))

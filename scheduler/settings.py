@@ -42,7 +42,7 @@ class Settings:
     global_connection_limit: int = 200                  # connected + handshaking + half-open + granted
     torrent_connection_limit: int = 50
     incoming_reserve: float = 0.1                       # of the global limit, kept for incoming connections
-    lease_seconds: float = 10.0                         # a grant that nobody used comes back after this
+    lease_seconds: float = 2.0                          # a grant that nobody used comes back after this; it holds a slot and a token till then
     connect_timeout: float = 10.0                       # seconds, until five samples are there
     handshake_timeout: float = 10.0                     # seconds, both directions
     daemons: int = 1

@@ -2,8 +2,8 @@
 
 A torrent that asks has one of these places, and `settle` is the one function that moves it:
 - waiting: in the rings, its turn comes
-- half_open_share: it has its share of the half-open slots, ceil(limit / torrents that ask or have a dial under way). It gets more when
-  nobody is left who waits: what others leave unused is used
+- half_open_share: it has its share of the half-open slots, ceil(limit / torrents that ask or have a dial under way). It has turns as
+  the others have while there are more free slots than torrents that wait, or nobody waits at all: what others leave unused is used
 - torrent: it has as many connections as one torrent may have
 - retry: it declined, and is not asked again before the time that it said
 
@@ -72,8 +72,7 @@ class TorrentPlaces:
                 self._share_grew = False
                 for torrent in list(self._over_share):
                     self.settle(torrent)
-            with_peers_too = self._refusal_to_torrents_with_peers(now) is None
-            head = self._waiting.head(with_peers_too=with_peers_too) or self._over_share.head(with_peers_too=with_peers_too)
+            head = self._head(with_peers_too=self._refusal_to_torrents_with_peers(now) is None)
             if head is None or not self.settle(head):   # it is still where it was: nothing but its turn kept it from dialling
                 return head
         return None
@@ -126,7 +125,8 @@ class TorrentPlaces:
         if to_all is not None and to_all.rule == refusal.PAUSED:
             return to_all
         own = self._own_refusal(torrent)
-        if own is not None and (own.rule != refusal.HALF_OPEN_SHARE or len(self._waiting) > (torrent.place == WAITING)):
+        others_waiting = len(self._waiting) - (torrent.place == WAITING)
+        if own is not None and (own.rule != refusal.HALF_OPEN_SHARE or self._shares_bind(others_waiting)):
             return own._replace(seconds=own.seconds - now)
         if to_all is None and torrent.has_peers:
             to_all = self._refusal_to_torrents_with_peers(now)
@@ -155,8 +155,20 @@ class TorrentPlaces:
 
     # ── one place each ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _head(self, *, with_peers_too: bool) -> QueuedTorrent | None:
+        """Return whose turn it is, be it over its share."""
+        waiting, over_share = (turns.head(with_peers_too=with_peers_too) for turns in (self._waiting, self._over_share))
+        if waiting is None or over_share is None:
+            return waiting or over_share
+        has_waited_longer = over_share.waiting_since < waiting.waiting_since and over_share.has_peers <= waiting.has_peers
+        return over_share if has_waited_longer and not self._shares_bind(len(self._waiting)) else waiting
+
+    def _shares_bind(self, num_waiting: int) -> bool:
+        """Tell whether so many who have less than their share leave nothing to those who have it."""
+        return num_waiting > 0 and self._rules.num_free_slots() <= num_waiting
+
     def _own_refusal(self, torrent: QueuedTorrent) -> Refusal | None:
-        """Return the rule that says no to this torrent whatever the others do; about its share: unless nobody else waits."""
+        """Return the rule that says no to this torrent whatever the others do; about its share: if that binds."""
         if torrent.held_until is not None:
             return Refusal(refusal.RETRY, reason=torrent.hold_reason, seconds=torrent.held_until)
         if (refused := self._rules.refusal_to_torrent(torrent.account)) is not None:

@@ -28,6 +28,7 @@ class ModelTorrent:
     pending: int = 0
     held_until: float = 0.0
     hold_at_least_until: float = 0.0
+    num_declines: int = 0
 
 
 class QueueWorld:
@@ -96,7 +97,7 @@ class QueueWorld:
         torrent = self.torrents.get(name)
         assert dropped == (torrent.pending if torrent else 0)
         if torrent is not None:
-            torrent.pending, torrent.held_until = 0, 0.0
+            torrent.pending, torrent.held_until, torrent.num_declines = 0, 0.0, 0
         self._after("cancel", which)
 
     def decline(self, pick: int, retry_after: float | None) -> None:
@@ -106,8 +107,10 @@ class QueueWorld:
         self.queue.decline(grant_id, "no_candidate", retry_after, self.now)
         torrent = self.torrents[name]
         torrent.pending = 0 if retry_after is None else torrent.pending + 1
-        torrent.hold_at_least_until = self.now + self.settings.drain_interval
-        torrent.held_until = self.now + max(retry_after or 0.0, self.settings.drain_interval)
+        torrent.num_declines += torrent.held_until <= self.now + ROUNDING    # of several at once the first one counts
+        at_least = self.settings.drain_interval * 2 ** min(torrent.num_declines - 1, 6)
+        torrent.hold_at_least_until = self.now + at_least
+        torrent.held_until = self.now + max(retry_after or 0.0, at_least)
         self.ended.append((grant_id, name, False))
         self._after("decline", grant_id)
 
@@ -116,6 +119,7 @@ class QueueWorld:
             return
         name, _ = self.leased.pop(grant_id)
         self.half_open[grant_id] = name
+        self.torrents[name].num_declines = 0
         self.queue.attempt_started(grant_id, self.now)
         self.bucket.start()
         self._after("start", grant_id)
@@ -164,6 +168,7 @@ class QueueWorld:
         if kind >= 2 and expired:                           # the dial is there: it counts
             self.ended.remove((grant_id, name, expired))
             self.bucket.start_unasked()
+            self.torrents[name].num_declines = 0
             if kind == 2:
                 self.half_open[grant_id] = name
             else:
