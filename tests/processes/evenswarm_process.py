@@ -59,7 +59,7 @@ class EvenswarmProcess:
     def wait_for(self, name: str, timeout: float = 30.0, after: int = 0, **fields: object) -> dict:
         """Return the first event (from number `after` on) with this name and these fields, waiting for it if need be."""
         seen = after
-        with gevent.Timeout(timeout, EventDidNotCome(f"{name} {fields} did not come")):
+        with gevent.Timeout(timeout, False):            # silent: what is raised then should say what was seen by then
             while True:
                 self._news.clear()
                 for event in self.events[seen:]:
@@ -67,6 +67,7 @@ class EvenswarmProcess:
                     if matches(event, name, fields):
                         return event
                 self._news.wait()
+        raise EventDidNotCome(f"{name} {fields} did not come; last events {self.events[-5:]}; it said: {self.said()[-2000:]}")
 
     def wait(self, timeout: float = 60.0) -> int:
         """Wait for the end of the process and of its log; return the exit code."""

@@ -7,6 +7,7 @@ import struct
 from dataclasses import dataclass, field
 
 import gevent
+import gevent.event
 from gevent.server import StreamServer
 
 BLOCK_BYTES = 16_384
@@ -23,7 +24,7 @@ class FakePeer:
     """Serves `data`. One switch a fault:
 
     `silent` says nothing after TCP connected; `mute` only shakes hands; `corrupts` flips a bit of every block;
-    `leaves_after` closes after so many blocks; `says` is sent raw after the handshake.
+    `leaves_after` closes after so many blocks; `holds_after` serves so many blocks in all and the rest after `let_go`; `says` is sent raw after the handshake.
     """
 
     info_hash: bytes
@@ -34,11 +35,13 @@ class FakePeer:
     mute: bool = False
     corrupts: bool = False
     leaves_after: int | None = None
+    holds_after: int | None = None
     says: bytes = b""
     peer_id: bytes = b""
     connections: int = 0
     blocks_served: int = 0
     open_connections: set = field(default_factory=set)
+    let_go: gevent.event.Event = field(default_factory=gevent.event.Event)
 
     def start(self) -> "FakePeer":
         """Listen on a free port of `ip`."""
@@ -94,6 +97,8 @@ class FakePeer:
             if length and message[0] == REQUEST:
                 if self.leaves_after is not None and served >= self.leaves_after:
                     return
+                if self.holds_after is not None and self.blocks_served >= self.holds_after:
+                    self.let_go.wait()
                 connection.sendall(self._block(*struct.unpack(">III", message[1:13])))
                 served += 1
                 self.blocks_served += 1

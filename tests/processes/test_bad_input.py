@@ -149,7 +149,7 @@ def test_a_disk_that_takes_no_more_ends_the_torrent_with_the_file_named_and_keep
         verified = {piece_index for event in client.named("piece_verified") for piece_index in event["piece_indices"]}
     with EvenswarmProcess(tmp_path, "download", str(torrent.path), "--dir", str(tmp_path / "d"), "--offline", "--listen", "127.0.0.1:0",
                           "--peer", peer.address) as again:
-        assert again.wait_for("torrent_checked")["verified"] >= len(verified)
+        assert again.wait_for("torrent_checked")["num_verified"] >= len(verified)
         assert again.wait() == 0
     peer.stop()
     assert (tmp_path / "d" / torrent.name).read_bytes() == torrent.data

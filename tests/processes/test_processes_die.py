@@ -13,12 +13,13 @@ from tests.processes.torrent_files import make_torrent
 
 @pytest.fixture
 def torrent(tmp_path):
-    return make_torrent(tmp_path, 64 << 20)
+    return make_torrent(tmp_path, 16 << 20)
 
 
 @pytest.fixture
 def seeds(torrent):
-    peers = [FakePeer(torrent.info_hash, torrent.data, torrent.piece_length, ip=f"127.0.4.{number}").start() for number in (1, 2)]
+    """Two that serve a part, and the rest when they are let go: whatever happens in between happens in the middle of the download."""
+    peers = [FakePeer(torrent.info_hash, torrent.data, torrent.piece_length, ip=f"127.0.4.{number}", holds_after=100).start() for number in (1, 2)]
     yield peers
     stop_all(peers)
 
@@ -28,11 +29,17 @@ def download(tmp_path, torrent, seeds, *options):
     return EvenswarmProcess(tmp_path, "download", str(torrent.path), "--dir", str(tmp_path / "d"), "--listen", "127.0.0.1:0", "--offline", *options, *peers)
 
 
+def let_go(seeds):
+    for seed in seeds:
+        seed.let_go.set()
+
+
 def test_a_daemon_killed_while_downloading_is_started_again_and_the_download_completes(tmp_path, torrent, seeds):
     with download(tmp_path, torrent, seeds) as client:
         client.wait_for("piece_verified")
         first = client.wait_for("daemon_started")
         os.kill(first["pid"], signal.SIGKILL)
+        let_go(seeds)
         ended = client.wait_for("daemon_ended")
         assert ended["exit_status"] == -signal.SIGKILL
         client.wait_for("daemon_started", after=client.events.index(ended))
@@ -44,6 +51,7 @@ def test_no_peer_is_blamed_for_the_death_of_a_daemon(tmp_path, torrent, seeds):
     with download(tmp_path, torrent, seeds) as client:
         client.wait_for("piece_verified")
         os.kill(client.wait_for("daemon_started")["pid"], signal.SIGKILL)
+        let_go(seeds)
         assert client.wait(90) == 0, client.said()
         assert all(event["outcome"] == "cancelled" for event in client.named("connect_failed"))
 
