@@ -10,7 +10,7 @@ import gevent
 import gevent.event
 import gevent.util
 
-from daemon.engine_link import EngineLink
+from daemon.engine_link import END_OF_FILE, EngineLink
 from daemon.io_daemon import IoDaemon
 from protocol.daemon_messages import DaemonMessage
 
@@ -28,7 +28,12 @@ def main() -> int:
     def handle(message: DaemonMessage) -> None:
         io_daemon.handle(message)
 
-    link = EngineLink(connection, handle, lambda reason: ended.set(None))
+    def engine_gone(reason: str) -> None:
+        if reason != END_OF_FILE:
+            print(f"daemon: {reason}", file=sys.stderr)
+        ended.set(None)
+
+    link = EngineLink(connection, handle, engine_gone)
     io_daemon = IoDaemon(gevent.get_hub(), link.send, ended.set)
     gc.freeze()                                         # what is here now stays: no collection needs to look at it
     link.start()
