@@ -80,4 +80,4 @@ class FrameReader:
             return msgspec.convert(unpacked, self._kind, strict=True)
         except (ValueError, msgspec.ValidationError) as error:
             self._failed = True
-            raise LocalProtocolError(f"frame of {len(body)} bytes: {error}") from None
+            raise LocalProtocolError(f"frame of {len(body)} bytes: {str(error) or type(error).__name__}") from None

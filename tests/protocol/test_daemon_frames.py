@@ -56,8 +56,8 @@ def test_a_message_that_fits_into_no_frame_is_an_error_of_ours():
     (framed(["Dialled", "text", 7, 0.5]), "bytes"),
     (framed("Dialled"), "array"),
     (framed({"a": 1}), "frame of"),
-    (b"\x00\x00\x00\x01\xc1", "frame of"),
-    (b"\x00\x00\x00\x02\x90\x90", "frame of"),
+    (b"\x00\x00\x00\x01\xc1", "frame of 1 bytes: FormatError"),
+    (b"\x00\x00\x00\x02\x90\x90", "frame of 2 bytes: .+"),
     ((MAX_FRAME_BYTES + 1).to_bytes(4, "big"), "at most"),
 ], ids=["unknown-name", "wrong-direction", "wrong-type", "too-few", "too-many", "text-for-bytes", "no-array", "a-map", "no-msgpack", "tail", "too-long"])
 def test_a_frame_that_is_not_exactly_right_is_refused_and_so_is_all_after_it(data, named):
