@@ -8,7 +8,7 @@ Considerations:
   speed. In between, only places that became free are given away. A challenger must be INCUMBENT_BONUS better, so that two equal peers
   do not swap places all the time.
 - Who was snubbed (we asked and nothing came) gets nothing back; the optimistic place alone is open to it, which is how it recovers.
-- Only peers that are interested hold a place: each place is used.
+- Only peers that are interested hold a place: each place is used. One that nobody earns is given for a try of OPTIMISTIC_SECONDS, in turns.
 - Optimistic: a new one each OPTIMISTIC_SECONDS: who waited longest, where the wait of peers that were never unchoked counts
   NEWCOMER_WEIGHT times. BEP 3 makes them three times as likely by chance; this gives the same advantage without bad luck: everybody's turn
   comes. When the optimistic one has earned a place by what it sends, the next one is tried at once. With one place in all, that one
@@ -91,7 +91,7 @@ class Choker:
             ranking = self._by_turn(candidates, now)
             regular = self._regular(ranking, self._slots, is_round)
         else:
-            ranking = self._by_rate(candidates)
+            ranking = self._by_rate(candidates, now)
             regular = self._regular(ranking, self._slots - 1, is_round)
             self._choose_optimistic(candidates, regular, now)
         unchoked = regular if self._optimistic is None else regular | {self._optimistic}
@@ -104,12 +104,13 @@ class Choker:
         if self._optimistic not in self._known:
             self._optimistic = None
 
-    def _by_rate(self, candidates: list[ChokePeer]) -> list[PeerKey]:
-        """Who sends us most; incumbents with their bonus, and before others that send us nothing either."""
-        def merit(peer: ChokePeer) -> tuple[float, bool, float]:
+    def _by_rate(self, candidates: list[ChokePeer], now: float) -> list[PeerKey]:
+        """Who sends us most; of those that send nothing, whose try is not over, then who waits, the longest first."""
+        def merit(peer: ChokePeer) -> tuple[float, int, float]:
             known = self._known[peer.key]
-            is_incumbent = known.unchoked and peer.key != self._optimistic
-            return -peer.download_rate * (INCUMBENT_BONUS if is_incumbent else 1), not is_incumbent, known.since
+            if not known.unchoked or peer.key == self._optimistic:
+                return -peer.download_rate, 1, known.since
+            return -peer.download_rate * INCUMBENT_BONUS, 0 if now - known.since < OPTIMISTIC_SECONDS else 2, known.since
         return [peer.key for peer in sorted((peer for peer in candidates if not peer.snubbed), key=merit)]
 
     def _by_turn(self, candidates: list[ChokePeer], now: float) -> list[PeerKey]:
@@ -124,10 +125,9 @@ class Choker:
         return [peer.key for peer in sorted(candidates, key=place)]
 
     def _regular(self, ranking: list[PeerKey], places: int, is_round: bool) -> set[PeerKey]:
-        """The first of the ranking; between rounds, incumbents keep their places."""
+        """The first of the ranking; between rounds, incumbents keep their places, and the optimistic one gets what is left."""
         if not is_round:
-            held = [key for key in ranking if self._known[key].unchoked and key != self._optimistic]
-            ranking = held + [key for key in ranking if not self._known[key].unchoked]
+            ranking = sorted(ranking, key=lambda key: 2 if key == self._optimistic else 0 if self._known[key].unchoked else 1)
         return set(ranking[:max(places, 0)])
 
     def _choose_optimistic(self, candidates: list[ChokePeer], regular: set[PeerKey], now: float) -> None:
