@@ -97,11 +97,11 @@ def test_a_real_daemon_that_is_killed_is_started_again_on_its_port_with_a_growin
     try:
         link.tell(m.AttachTorrent(HASH, torrent))
         port = torrent.wait_for(m.DaemonReady).port
-        link._actor._process.kill()
+        link._actor_weakref()._process.kill()
         torrent.wait_for(m.DaemonLost)
         assert torrent.wait_for(m.DaemonReady).port == port
         done = gevent.event.Event()
-        process = link._actor._process
+        process = link._actor_weakref()._process
         link.tell(m.ShutDownDaemon(5.0, done.set))
         assert done.wait(10)
         assert process.poll() == 0
