@@ -1,8 +1,9 @@
 """Bencode (BEP 3): a strict bounded scanner first, bencode.py second.
 
 bencode.py alone loops for ever on ten bytes and takes what BEP 3 forbids (duplicate and unsorted keys, `i 3e`). The scanner reads every token
-once, iteratively, and refuses: nesting beyond MAX_BENCODE_DEPTH, integers and lengths that are not in their shortest form or beyond 64 bits,
-strings longer than what is there, keys that are not strings, unsorted or repeated keys, anything after the value.
+once, iteratively, and refuses: nesting beyond MAX_BENCODE_DEPTH, more than MAX_BENCODE_TOKENS, integers and lengths that are not in their
+shortest form or beyond 64 bits, strings longer than what is there, keys that are not strings, unsorted or repeated keys, anything after the
+value. What it lets pass has exactly one encoding, so that what is decoded and encoded again is the same bytes.
 """
 
 import re
@@ -11,14 +12,16 @@ from typing import Any, Final
 import bencodepy
 
 from protocol.errors import BencodeError
-from protocol.limits import MAX_BENCODE_DEPTH, MAX_METAINFO_BYTES
+from protocol.limits import MAX_BENCODE_DEPTH, MAX_BENCODE_TOKENS, MAX_METAINFO_BYTES
 
-_INTEGER: Final = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
-_STRING: Final = re.compile(rb"(0|[1-9][0-9]{0,9}):")
+Spans = dict[bytes, tuple[int, int]]                    # key of the outermost dictionary → where its value begins and ends
+
+# One of: the length of a string, an integer, the beginning of a list or a dictionary, the end of one.
+_TOKEN: Final = re.compile(rb"(0|[1-9][0-9]{0,9}):|i(0|-?[1-9][0-9]{0,18})e|([dl])|e")
+_STRING, _INTEGER, _OPEN, _END = 1, 2, 3, None          # the group that matched
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
+_ONLY_VALUE, _ITEM, _KEY, _VALUE = range(4)             # what comes next; an end may come instead of an item or a key
 _CODEC: Final = bencodepy.Bencode(encoding=None)
-
-_LIST, _KEY, _VALUE = range(3)                          # what an open container waits for
 
 
 def decode(data: bytes, *, max_bytes: int = MAX_METAINFO_BYTES, source: str = "", require_sorted: bool = True) -> Any:
@@ -26,16 +29,25 @@ def decode(data: bytes, *, max_bytes: int = MAX_METAINFO_BYTES, source: str = ""
 
     `require_sorted=False` allows keys in any order, as many trackers send them; repeated keys are refused all the same.
     """
-    end = scan(data, max_bytes=max_bytes, source=source, require_sorted=require_sorted)
+    return decode_with_spans(data, max_bytes=max_bytes, source=source, require_sorted=require_sorted)[0]
+
+
+def decode_with_spans(
+    data: bytes, *, max_bytes: int = MAX_METAINFO_BYTES, source: str = "", require_sorted: bool = True,
+) -> tuple[Any, Spans]:
+    """As `decode`, and where the values of the outermost dictionary are: an info hash is taken of bytes, not of values."""
+    data = bytes(data)
+    end, spans = _scan(data, max_bytes, source, require_sorted)
     if end != len(data):
         raise BencodeError(f"{_prefix(source)}{len(data) - end} bytes after the end of the value, at byte {end}")
-    return _CODEC.decode(bytes(data))
+    return _CODEC.decode(data), spans
 
 
 def decode_prefix(data: bytes, *, max_bytes: int = MAX_METAINFO_BYTES, source: str = "") -> tuple[Any, int]:
     """Return the value that `data` begins with, and where it ends (BEP 9: a dictionary, then payload)."""
-    end = scan(data, max_bytes=max_bytes, source=source)
-    return _CODEC.decode(bytes(data[:end])), end
+    data = bytes(data)
+    end, _ = _scan(data, max_bytes, source, require_sorted=True)
+    return _CODEC.decode(data[:end]), end
 
 
 def encode(value: Any) -> bytes:
@@ -44,73 +56,82 @@ def encode(value: Any) -> bytes:
 
 
 def raw_span(data: bytes, key: bytes) -> tuple[int, int] | None:
-    """Return where the value of `key` begins and ends in the top-level dictionary; None when it is not there or `data` is none."""
-    spans: dict[bytes, tuple[int, int]] = {}
-    scan(data, max_bytes=len(data), top_level=spans)
-    return spans.get(key)
+    """Return where the value of `key` begins and ends in the outermost dictionary; None when it is not there or `data` is none."""
+    return _scan(bytes(data), len(data), "", require_sorted=True)[1].get(key)
 
 
-def scan(
-    data: bytes, *, max_bytes: int, source: str = "", require_sorted: bool = True, top_level: dict[bytes, tuple[int, int]] | None = None,
-) -> int:
-    """Check the value that `data` begins with and return its end. `top_level` gets the span of each value of the outermost dictionary."""
-    prefix = _prefix(source)
+def _scan(data: bytes, max_bytes: int, source: str, require_sorted: bool) -> tuple[int, Spans]:
+    """Check the value that `data` begins with; return its end and the spans of its keys.
+
+    The innermost open container is in local variables, those around it are on `outer`.
+    """
     if len(data) > max_bytes:
-        raise BencodeError(f"{prefix}{len(data)} bytes, at most {max_bytes}")
-    place, size = 0, len(data)
-    stack: list[list] = []                              # [waits for, last key, keys seen, offset of the value]
-    while True:
-        start = place
-        kind = data[place:place + 1]
-        top = stack[-1] if stack else None
-        if kind == b"e" and top is not None and top[0] != _VALUE:
-            place += 1
-            stack.pop()
-        elif kind.isdigit():
-            match = _STRING.match(data, place)
-            if match is None:
-                raise BencodeError(f"{prefix}bad string length at byte {place}")
-            place = match.end() + int(match[1])
+        raise BencodeError(f"{_prefix(source)}{len(data)} bytes, at most {max_bytes}")
+    outer: list[tuple[int, bytes | None, set[bytes] | None]] = []
+    spans: Spans = {}
+    awaited, last_key, seen = _ONLY_VALUE, None, None
+    place, value_start, size = 0, 0, len(data)
+    for _ in range(MAX_BENCODE_TOKENS):
+        token = _TOKEN.match(data, place)
+        if token is None:
+            raise _fault(data, place, awaited, source)
+        start, place, kind = place, token.end(), token.lastindex
+        if kind == _STRING:
+            place += int(token[1])
             if place > size:
-                raise BencodeError(f"{prefix}string of {int(match[1])} bytes at byte {start}, only {size - match.end()} are there")
-            if top is not None and top[0] == _KEY:
-                _take_key(top, bytes(data[match.end():place]), start, prefix, require_sorted)
-                top[3] = place
+                raise BencodeError(f"{_prefix(source)}string of {int(token[1])} bytes at byte {start}, only {size - token.end()} are there")
+            if awaited == _KEY:
+                key = data[token.end():place]
+                if (last_key is not None and key <= last_key) if seen is None else key in seen:
+                    raise _key_fault(key, start, repeated=seen is not None or key == last_key, source=source)
+                if seen is not None:
+                    seen.add(key)
+                awaited, last_key = _VALUE, key
+                if len(outer) == 1:
+                    value_start = place
                 continue
-        elif top is not None and top[0] == _KEY:
-            raise BencodeError(f"{prefix}a dictionary's key that is no string at byte {place}")
-        elif kind == b"i":
-            match = _INTEGER.match(data, place)
-            if match is None or not _SMALLEST <= int(match[1]) <= _LARGEST:
-                raise BencodeError(f"{prefix}bad integer at byte {place}")
-            place = match.end()
-        elif kind in (b"d", b"l"):
-            if len(stack) >= MAX_BENCODE_DEPTH:
-                raise BencodeError(f"{prefix}nested deeper than {MAX_BENCODE_DEPTH} at byte {place}")
-            stack.append([_KEY if kind == b"d" else _LIST, None, set(), 0])
-            place += 1
+        elif kind == _END:
+            if awaited not in (_KEY, _ITEM):
+                raise _fault(data, start, awaited, source)
+            awaited, last_key, seen = outer.pop()
+        elif awaited == _KEY:
+            raise _fault(data, start, awaited, source)
+        elif kind == _OPEN:
+            if len(outer) == MAX_BENCODE_DEPTH:
+                raise BencodeError(f"{_prefix(source)}nested deeper than {MAX_BENCODE_DEPTH} at byte {start}")
+            outer.append((awaited, last_key, seen))
+            is_dictionary = data[start] == ord("d")
+            awaited, last_key, seen = _KEY if is_dictionary else _ITEM, None, set() if is_dictionary and not require_sorted else None
             continue
-        else:
-            raise BencodeError(f"{prefix}ends in the middle of a value, at byte {place}" if place >= size else f"{prefix}unexpected {kind!r} at byte {place}")
-        if not stack:
-            return place
-        parent = stack[-1]
-        if parent[0] == _VALUE:
-            parent[0] = _KEY
-            if top_level is not None and len(stack) == 1:
-                top_level[parent[1]] = (parent[3], place)
+        elif not _SMALLEST <= int(token[2]) <= _LARGEST:
+            raise _fault(data, start, awaited, source)
+        if awaited == _VALUE:
+            awaited = _KEY
+            if len(outer) == 1:
+                spans[last_key] = (value_start, place)
+        elif awaited == _ONLY_VALUE:
+            return place, spans
+    raise BencodeError(f"{_prefix(source)}more than {MAX_BENCODE_TOKENS} values, at byte {place}")
 
 
-def _take_key(container: list, key: bytes, start: int, prefix: str, require_sorted: bool) -> None:
-    last = container[1]
-    if require_sorted:
-        if last is not None and key <= last:
-            raise BencodeError(f"{prefix}key {key[:40]!r} at byte {start} is {'repeated' if key == last else 'not in order'}")
-    elif key in container[2]:
-        raise BencodeError(f"{prefix}key {key[:40]!r} at byte {start} is repeated")
+def _fault(data: bytes, place: int, awaited: int, source: str) -> BencodeError:
+    """Why no token that may stand at `place` stands there."""
+    found = data[place:place + 1]
+    if not found:
+        what = f"ends in the middle of a value, at byte {place}"
+    elif found.isdigit():
+        what = f"bad string length at byte {place}"
+    elif awaited == _KEY:
+        what = f"a dictionary's key that is no string at byte {place}"
+    elif found == b"i":
+        what = f"bad integer at byte {place}: must be in its shortest form and fit into 64 bits"
     else:
-        container[2].add(key)
-    container[0], container[1] = _VALUE, key
+        what = f"unexpected {found!r} at byte {place}"
+    return BencodeError(_prefix(source) + what)
+
+
+def _key_fault(key: bytes, place: int, repeated: bool, source: str) -> BencodeError:
+    return BencodeError(f"{_prefix(source)}key {key[:40]!r} at byte {place} is {'repeated' if repeated else 'not in order'}")
 
 
 def _prefix(source: str) -> str:

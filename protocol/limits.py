@@ -7,11 +7,21 @@ BLOCK_BYTES: Final = 1 << 14                            # what every client requ
 # Metainfo
 MAX_METAINFO_BYTES: Final = 32 << 20                    # a .torrent of 2^20 pieces is 21 MiB; BEP 9 metadata is bounded by the same
 MAX_BENCODE_DEPTH: Final = 100                          # real files nest 5 deep; an attacker nests 10^6 and exhausts the stack
+MAX_BENCODE_TOKENS: Final = 3_000_000                   # values, keys and ends: 10 for each of MAX_FILES; decoded, one takes up to 60 bytes
 MAX_PIECES: Final = 1 << 20                             # 4 TiB at 4 MiB a piece
 MIN_PIECE_BYTES: Final = 1 << 14                        # smaller ones make more hash than data; BEP 52 has the same floor
 MAX_PIECE_BYTES: Final = 1 << 26                        # 64 MiB: a piece must fit into memory until its hash is known
 MAX_FILES: Final = 1 << 18                              # a quarter of a million files; each costs memory in two processes
-MAX_TRACKERS: Final = 256                               # of one torrent, all tiers together
+MAX_TRACKERS: Final = 256                               # of one torrent, all tiers together; and of web seeds
+MAX_URL_CHARS: Final = 2_000                            # of a tracker or web seed; servers refuse more than 8 KiB with our query
+MAX_TEXT_CHARS: Final = 10_000                          # of a comment and the like, which is for people to read
+MAX_CREATION_DATE: Final = 253_402_300_799              # seconds since 1970 at the end of the year 9999, the last that calendars know
+MAX_COMPONENT_BYTES: Final = 255                        # of a file's or folder's name: what the file systems of the field take
+MAX_PATH_BYTES: Final = 3_500                           # below PATH_MAX (4,096), with room for the download folder
+
+# Magnet links
+MAX_MAGNET_CHARS: Final = 1 << 16                       # a link with 256 trackers of 200 characters
+MAX_MAGNET_PEERS: Final = 256                           # more are no hint any longer
 
 # The wire
 MAX_WIRE_MESSAGE_BYTES: Final = 1 + MAX_PIECES // 8     # the bitfield is the longest legal message

@@ -1,16 +1,23 @@
-"""Magnet link → what it names (BEP 9, 53): info hash in hex or base32, name, trackers, peers, files."""
+"""Magnet link → what it names (BEP 9, 53): info hash in hex or base32, name, trackers, peers, web seeds, files."""
 
 import base64
-import binascii
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from typing import Final
+from urllib.parse import parse_qsl
 
 from protocol.errors import MagnetError
-from protocol.limits import MAX_FILES, MAX_TRACKERS
+from protocol.limits import MAX_FILES, MAX_MAGNET_CHARS, MAX_MAGNET_PEERS, MAX_TEXT_CHARS, MAX_TRACKERS
+from protocol.urls import TRACKER_SCHEMES, WEB_SEED_SCHEMES, usable_urls
 
-MAX_MAGNET_CHARS = 1 << 16                              # a link with 256 trackers of 200 characters
-_BTIH = "urn:btih:"
+_SCHEME: Final = "magnet:?"
+_SHOWN_CHARS: Final = 60                                # of a link, in an error
+_NUMBERED: Final = re.compile(r"(xt|tr|dn|ws)\.\d{1,4}")                       # tr.1=…&tr.2=…, as some sites write lists
+_V1_TOPIC: Final = re.compile(r"urn:btih:(.*)", re.IGNORECASE | re.DOTALL)
+_V2_TOPIC: Final = re.compile(r"urn:btmh:", re.IGNORECASE)
+_HEX: Final = re.compile(r"[0-9a-fA-F]{40}")
+_BASE32: Final = re.compile(r"[a-zA-Z2-7]{32}")
+_FILES: Final = re.compile(r"([0-9]{1,7})(?:-([0-9]{1,7}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,53 +29,56 @@ class Magnet:
     trackers: tuple[str, ...]
     peers: tuple[str, ...]
     web_seeds: tuple[str, ...]
-    selected_files: tuple[int, ...]
+    selected_files: tuple[int, ...]                     # indices, sorted
 
 
 def parse_magnet(text: str) -> Magnet:
-    """Raises MagnetError that says what is wrong."""
+    """Raises MagnetError that says what is wrong. Keys that it does not know, and URLs that cannot be used, are left out."""
     if len(text) > MAX_MAGNET_CHARS:
         raise MagnetError(f"magnet link of {len(text)} characters, at most {MAX_MAGNET_CHARS}")
-    if not text.startswith("magnet:?"):
-        raise MagnetError(f"{text[:60]!r} is no magnet link: it begins with 'magnet:?'")
+    if text[:len(_SCHEME)].lower() != _SCHEME:
+        raise MagnetError(f"{text[:_SHOWN_CHARS]!r} is no magnet link: it begins with '{_SCHEME}'")
     values: dict[str, list[str]] = {}
-    for key, value in parse_qsl(urlsplit(text).query):
-        values.setdefault(key.partition(".")[0] if key.startswith(("xt.", "tr.")) else key, []).append(value)
+    for key, value in parse_qsl(text[len(_SCHEME):]):
+        key = key.lower()
+        values.setdefault(match[1] if (match := _NUMBERED.fullmatch(key)) else key, []).append(value)
     return Magnet(
-        info_hash=_info_hash(values.get("xt", []), text), name=values.get("dn", [""])[0],
-        trackers=tuple(dict.fromkeys(url for url in values.get("tr", []) if url.startswith(("http://", "https://", "udp://"))))[:MAX_TRACKERS],
-        peers=tuple(dict.fromkeys(values.get("x.pe", [])))[:MAX_TRACKERS],
-        web_seeds=tuple(dict.fromkeys(url for url in values.get("ws", []) if url.startswith(("http://", "https://"))))[:MAX_TRACKERS],
-        selected_files=_selected(values.get("so", [])),
+        info_hash=_info_hash(values.get("xt", []), text), name=values.get("dn", [""])[0][:MAX_TEXT_CHARS],
+        trackers=usable_urls(values.get("tr", []), TRACKER_SCHEMES, MAX_TRACKERS),
+        peers=tuple(dict.fromkeys(values.get("x.pe", [])))[:MAX_MAGNET_PEERS],
+        web_seeds=usable_urls(values.get("ws", []), WEB_SEED_SCHEMES, MAX_TRACKERS),
+        selected_files=_selected_files(values.get("so", [])),
     )
 
 
 def _info_hash(topics: list[str], text: str) -> bytes:
-    for topic in topics:
-        if topic.lower().startswith(_BTIH):
-            return _decoded_hash(topic[len(_BTIH):])
-    if any(topic.lower().startswith("urn:btmh:") for topic in topics):
-        raise MagnetError(f"{text[:60]!r} names a v2-only torrent (urn:btmh, BEP 52); this version reads v1 and hybrid ones")
-    raise MagnetError(f"{text[:60]!r} has no info hash: xt=urn:btih:… is missing")
+    """Of a hybrid link the v1 hash is taken. Two v1 hashes name two torrents: nobody knows which is meant."""
+    hashes = {_decoded_hash(match[1]) for topic in topics if (match := _V1_TOPIC.fullmatch(topic))}
+    if len(hashes) > 1:
+        raise MagnetError(f"{text[:_SHOWN_CHARS]!r} names {len(hashes)} torrents (xt=urn:btih:…): give one link for each")
+    if hashes:
+        return hashes.pop()
+    if any(_V2_TOPIC.match(topic) for topic in topics):
+        raise MagnetError(f"{text[:_SHOWN_CHARS]!r} names a v2-only torrent (urn:btmh, BEP 52); this version reads v1 and hybrid ones")
+    raise MagnetError(f"{text[:_SHOWN_CHARS]!r} has no info hash: xt=urn:btih:… is missing")
 
 
 def _decoded_hash(digits: str) -> bytes:
-    try:
-        if len(digits) == 40:
-            return binascii.unhexlify(digits)
-        if len(digits) == 32:
-            return base64.b32decode(digits.upper())
-    except ValueError:
-        pass
-    raise MagnetError(f"info hash {digits[:60]!r} must be 40 hex digits or 32 of base32")
+    if _HEX.fullmatch(digits):
+        return bytes.fromhex(digits)
+    if _BASE32.fullmatch(digits):
+        return base64.b32decode(digits.upper())
+    raise MagnetError(f"info hash {digits[:_SHOWN_CHARS]!r} must be 40 hex digits or 32 of base32")
 
 
-def _selected(texts: list[str]) -> tuple[int, ...]:
+def _selected_files(texts: list[str]) -> tuple[int, ...]:
     """'0,2,4-7' → (0, 2, 4, 5, 6, 7) (BEP 53)."""
     selected: set[int] = set()
     for part in ",".join(texts).split(",") if texts else ():
-        match = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part)
-        if match is None or int(match[2] or match[1]) >= MAX_FILES:
-            raise MagnetError(f"selected files {part[:40]!r}: must be numbers or ranges below {MAX_FILES}, such as so=0,2,4-7")
-        selected.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        match = _FILES.fullmatch(part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last < MAX_FILES:
+            raise MagnetError(f"selected files {part[:_SHOWN_CHARS]!r}: must be numbers or ranges below {MAX_FILES}, such as so=0,2,4-7")
+        if len(selected) < MAX_FILES:                   # many wide ranges cost no more than one
+            selected.update(range(first, last + 1))
     return tuple(sorted(selected))

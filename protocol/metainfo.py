@@ -1,18 +1,22 @@
-"""Metainfo: a .torrent ↔ values (BEP 3, 12, 19, 27, 47; the v1 part of BEP 52 hybrids). Every fault names the file and the key."""
+"""Metainfo: a .torrent ↔ values (BEP 3, 12, 19, 27, 47; the v1 part of BEP 52 hybrids). Every fault names the file and the key.
+
+What the download depends on is judged strictly; what only people read (comment, dates) may be wrong and is then left out. A piece may have
+any length from one byte: what creates torrents takes powers of two, but files with others exist and the blocks come out all the same.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from protocol.bencoding import decode, encode, raw_span
+from protocol.bencoding import Spans, decode_with_spans, encode
 from protocol.errors import BencodeError, MetainfoError
-from protocol.file_paths import check_paths, component_text
-from protocol.limits import MAX_FILES, MAX_METAINFO_BYTES, MAX_PIECE_BYTES, MAX_PIECES, MAX_TRACKERS
+from protocol.file_paths import check_name, check_paths, component_text
+from protocol.limits import MAX_CREATION_DATE, MAX_FILES, MAX_PIECE_BYTES, MAX_PIECES, MAX_TEXT_CHARS, MAX_TRACKERS
 from protocol.piece_layout import PieceLayout
+from protocol.urls import TRACKER_SCHEMES, WEB_SEED_SCHEMES, usable_urls
 
 HASH_BYTES: Final = 20
-SMALLEST_PIECE_BYTES: Final = 1                         # odd piece lengths exist and do no harm; what we create is larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,55 +50,35 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Metainfo:
-    """A whole .torrent."""
+    """A whole .torrent. Trackers and web seeds are URLs that can be used; others were left out."""
 
     info: Info
     tiers: tuple[tuple[str, ...], ...]                  # of tracker URLs (BEP 12)
     web_seeds: tuple[str, ...]
     comment: str
     created_by: str
-    creation_date: int | None                           # seconds since 1970
+    creation_date: int | None                           # seconds since 1970; None: not given, or not before the year 10,000
 
 
 def parse_metainfo(data: bytes, source: str) -> Metainfo:
     """Raises MetainfoError naming `source` and the key."""
-    top = _decoded(data, source)
+    top, spans = _decoded(data, source)
     if not isinstance(top, dict):
         raise MetainfoError(f"{source}: is no dictionary, so no .torrent")
-    span = raw_span(data, b"info")
-    if span is None:
+    if b"info" not in top:
         raise MetainfoError(f"{source}: has no info dictionary")
+    start, end = spans[b"info"]
+    creation_date = top.get(b"creation date")
     return Metainfo(
-        info=parse_info(bytes(data[span[0]:span[1]]), source),
-        tiers=_tiers(top), web_seeds=_web_seeds(top),
+        info=_info(top[b"info"], bytes(data[start:end]), source), tiers=_tiers(top), web_seeds=_web_seeds(top),
         comment=_optional_text(top, b"comment"), created_by=_optional_text(top, b"created by"),
-        creation_date=top[b"creation date"] if isinstance(top.get(b"creation date"), int) else None,
+        creation_date=creation_date if isinstance(creation_date, int) and 0 <= creation_date <= MAX_CREATION_DATE else None,
     )
 
 
 def parse_info(raw: bytes, source: str) -> Info:
-    """The raw info dictionary → Info. Raises MetainfoError naming `source` and the key."""
-    info = _decoded(raw, source)
-    if not isinstance(info, dict):
-        raise MetainfoError(f"{source}: info is no dictionary")
-    if b"pieces" not in info and (b"meta version" in info or b"file tree" in info):
-        raise MetainfoError(f"{source}: is a v2-only torrent (BEP 52); this version reads v1 and hybrid ones")
-    name = component_text(_value(info, b"name.utf-8" if b"name.utf-8" in info else b"name", bytes, source, "info."))
-    piece_length = _value(info, b"piece length", int, source, "info.")
-    if not SMALLEST_PIECE_BYTES <= piece_length <= MAX_PIECE_BYTES:
-        raise MetainfoError(f"{source}: info.piece length is {piece_length}, must be from {SMALLEST_PIECE_BYTES} to {MAX_PIECE_BYTES}")
-    is_single_file = b"files" not in info
-    if is_single_file:
-        files = (FileEntry((name,), _length(info, source, "info."), 0, False),)
-    else:
-        files = _files(info, source)
-    check_paths(name, [file.path for file in files if not file.padding], source)
-    total = sum(file.length for file in files)
-    return Info(
-        info_hash=hashlib.sha1(raw).digest(), raw=raw, name=name, layout=PieceLayout(piece_length, total), files=files,
-        piece_hashes=_piece_hashes(info, total, piece_length, source), private=info.get(b"private") == 1,
-        is_single_file=is_single_file, is_hybrid=b"file tree" in info,
-    )
+    """The raw info dictionary, as in a .torrent or as peers sent it (BEP 9) → Info. Raises MetainfoError naming `source` and the key."""
+    return _info(_decoded(raw, source)[0], bytes(raw), source)
 
 
 def build_metainfo(
@@ -117,11 +101,35 @@ def build_metainfo(
     return encode(top)
 
 
-def _decoded(data: bytes, source: str) -> Any:
+def _decoded(data: bytes, source: str) -> tuple[Any, Spans]:
     try:
-        return decode(data, max_bytes=MAX_METAINFO_BYTES, source=source)
+        return decode_with_spans(data, source=source)
     except BencodeError as error:
         raise MetainfoError(str(error)) from None
+
+
+def _info(info: Any, raw: bytes, source: str) -> Info:
+    if not isinstance(info, dict):
+        raise MetainfoError(f"{source}: info is no dictionary")
+    if b"pieces" not in info and (b"meta version" in info or b"file tree" in info):
+        raise MetainfoError(f"{source}: is a v2-only torrent (BEP 52); this version reads v1 and hybrid ones")
+    name = component_text(_value(info, b"name.utf-8" if b"name.utf-8" in info else b"name", bytes, source, "info."))
+    check_name(name, source)
+    piece_length = _value(info, b"piece length", int, source, "info.")
+    if not 1 <= piece_length <= MAX_PIECE_BYTES:
+        raise MetainfoError(f"{source}: info.piece length is {piece_length}, must be from 1 to {MAX_PIECE_BYTES}")
+    is_single_file = b"files" not in info
+    if is_single_file:
+        files = (FileEntry((name,), _length(info, source, "info."), 0, False),)
+    else:
+        files = _files(info, source)
+        check_paths(name, ((file.path, file.padding) for file in files), source)
+    total = sum(file.length for file in files)
+    return Info(
+        info_hash=hashlib.sha1(raw).digest(), raw=raw, name=name, layout=PieceLayout(piece_length, total), files=files,
+        piece_hashes=_piece_hashes(info, total, piece_length, source), private=info.get(b"private") == 1,
+        is_single_file=is_single_file, is_hybrid=b"file tree" in info,
+    )
 
 
 def _files(info: dict, source: str) -> tuple[FileEntry, ...]:
@@ -179,37 +187,25 @@ def _length(container: dict, source: str, where: str) -> int:
 
 def _optional_text(top: dict, key: bytes) -> str:
     value = top.get(key + b".utf-8", top.get(key))
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+    return value[:4 * MAX_TEXT_CHARS].decode("utf-8", "replace")[:MAX_TEXT_CHARS] if isinstance(value, bytes) else ""
 
 
 def _tiers(top: dict) -> tuple[tuple[str, ...], ...]:
-    """announce-list (BEP 12) beats announce; URLs that cannot be announced to are left out."""
+    """announce-list (BEP 12) beats announce, unless nothing in it can be used. A list without the inner lists is a tier for each URL."""
     listed = top.get(b"announce-list")
-    tiers = []
-    if isinstance(listed, list):
-        left = MAX_TRACKERS
-        for tier in listed:
-            urls = tuple(dict.fromkeys(url for url in map(_tracker_url, tier if isinstance(tier, list) else [tier]) if url))[:left]
-            left -= len(urls)
-            if urls:
-                tiers.append(urls)
-    announce = _tracker_url(top.get(b"announce"))
-    return tuple(tiers) or (((announce,),) if announce else ())
-
-
-def _tracker_url(value: object) -> str:
-    return _url(value, ("http://", "https://", "udp://"))
+    tiers, left = [], MAX_TRACKERS
+    for entry in listed if isinstance(listed, list) else ():
+        tier = usable_urls(entry if isinstance(entry, list) else [entry], TRACKER_SCHEMES, left)
+        left -= len(tier)
+        if tier:
+            tiers.append(tier)
+    if tiers:
+        return tuple(tiers)
+    announce = usable_urls([top.get(b"announce")], TRACKER_SCHEMES, 1)
+    return (announce,) if announce else ()
 
 
 def _web_seeds(top: dict) -> tuple[str, ...]:
-    listed = top.get(b"url-list", [])
-    urls = [_url(value, ("http://", "https://")) for value in (listed if isinstance(listed, list) else [listed])]
-    return tuple(dict.fromkeys(url for url in urls if url))[:MAX_TRACKERS]
-
-
-def _url(value: object, schemes: tuple[str, ...]) -> str:
-    """The URL as text, or '' for what is none: another scheme, control characters, not UTF-8."""
-    if not isinstance(value, bytes) or len(value) > 2_000:
-        return ""
-    text = value.strip().decode("utf-8", "replace")
-    return text if text.lower().startswith(schemes) and text.isprintable() and " " not in text and "\ufffd" not in text else ""
+    """BEP 19: one URL, or a list of them."""
+    listed = top.get(b"url-list")
+    return usable_urls(listed if isinstance(listed, list) else [listed], WEB_SEED_SCHEMES, MAX_TRACKERS)

@@ -26,7 +26,7 @@ def test_what_bep_3_allows_is_decoded(data, value):
     (b"", "ends"), (b"i3", "integer"), (b"ie", "integer"), (b"i-0e", "integer"), (b"i03e", "integer"), (b"i 3e", "integer"), (b"i3 e", "integer"),
     (b"i+3e", "integer"), (b"i1_000e", "integer"), (b"i-e", "integer"), (b"i0x3e", "integer"), (b"i9223372036854775808e", "integer"), (b"i" + b"9" * 100 + b"e", "integer"),
     (b"3:ab", "only 2"), (b"03:abc", "length"), (b"-1:a", "unexpected"), (b"3abc", "length"), (b"9999999999:a", "only 1"), (b"99999999999999999999:a", "length"), (b"1", "length"),
-    (b"l", "ends"), (b"li1e", "ends"), (b"d", "key"), (b"d1:a", "ends"), (b"d1:ae", "unexpected"), (b"d1:ai1e", "key"), (b"di1ei2ee", "key"), (b"dlei1ee", "key"),
+    (b"l", "ends"), (b"li1e", "ends"), (b"d", "ends"), (b"d1:a", "ends"), (b"d1:ae", "unexpected"), (b"d1:ai1e", "ends"), (b"di1ei2ee", "key"), (b"dlei1ee", "key"),
     (b"d1:bi1e1:ai1ee", "order"), (b"d1:ai1e1:ai1ee", "repeated"), (b"d2:aai1e1:bi1e1:ai1ee", "order"), (b"e", "unexpected"), (b"i1ee", "1 bytes after"), (b"i1ei2e", "3 bytes after"),
     (b"x", "unexpected"), (b" i1e", "unexpected"), (b"d1:ai1e-6:", "key"), (b"<html>", "unexpected"),
 ])

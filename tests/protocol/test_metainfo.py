@@ -109,7 +109,7 @@ def test_an_info_dictionary_that_cannot_be_meant_is_refused_with_its_key(info, n
 
 @pytest.mark.parametrize(("data", "named"), [
     (b"", "ends"), (b"le", "no dictionary"), (b"i3e", "no dictionary"), (b"de", "no info"), (b"d4:infoi3ee", "info is no dictionary"),
-    (b"d4:infolee", "info is no dictionary"), (b"d4:infode", "key"), (b"<!DOCTYPE html>", "unexpected"), (b"d1:ai1e-6:", "key"),
+    (b"d4:infolee", "info is no dictionary"), (b"d4:infode", "ends"), (b"<!DOCTYPE html>", "unexpected"), (b"d1:ai1e-6:", "key"),
 ])
 def test_bytes_that_are_no_torrent_are_refused(data, named):
     with pytest.raises(MetainfoError, match=named):
