@@ -57,10 +57,10 @@ def download(name: str, torrent: Path, folder: Path, peers: list[str], tracker: 
     """Download into `folder` from `peers`; aria2 hears of these from `tracker`, which gives just them."""
     match name:
         case "libtorrent":
-            return Running(libtorrent_command(torrent, folder, "127.0.0.1:0", *with_option("--peer", peers)), "all complete")
+            return Running(libtorrent_command([torrent], folder, "127.0.0.1:0", *with_option("--peer", peers)), "all complete")
         case "aria2":
             return Running(aria2_command(torrent, folder, free_port(), f"--bt-tracker={tracker}"), "aria2-is-complete")
-    return Running([*evenswarm_command("download", torrent, folder, "127.0.0.1:0"), *with_option("--peer", peers)], ": complete")
+    return Running([*evenswarm_command("download", [torrent], folder, "127.0.0.1:0"), *with_option("--peer", peers)], ": complete")
 
 
 def seed(name: str, torrent: Path, folder: Path) -> tuple[Running, str]:
@@ -68,16 +68,16 @@ def seed(name: str, torrent: Path, folder: Path) -> tuple[Running, str]:
     address = f"127.0.0.1:{free_port()}"
     match name:
         case "libtorrent":
-            return Running(libtorrent_command(torrent, folder, address), "all complete"), address
+            return Running(libtorrent_command([torrent], folder, address), "all complete"), address
         case "aria2":
             port = int(address.rpartition(":")[2])
             return Running(aria2_command(torrent, folder, port, "--check-integrity=true", "--seed-ratio=0"), "Verification finished"), address
-    return Running(evenswarm_command("seed", torrent, folder, address), "listening"), address
+    return Running(evenswarm_command("seed", [torrent], folder, address), "listening"), address
 
 
-def libtorrent_command(torrent: Path, folder: Path, listen: str, *options: str) -> list[str]:
+def libtorrent_command(torrents: list[Path], folder: Path, listen: str, *options: str) -> list[str]:
     """libtorrent's wheel in a small script."""
-    return [sys.executable, str(HERE / "libtorrent_client.py"), str(torrent), "--dir", str(folder), "--listen", listen, *options]
+    return [sys.executable, str(HERE / "libtorrent_client.py"), *map(str, torrents), "--dir", str(folder), "--listen", listen, *options]
 
 
 def aria2_command(torrent: Path, folder: Path, port: int, *options: str) -> list[str]:
@@ -92,9 +92,9 @@ def aria2_command(torrent: Path, folder: Path, port: int, *options: str) -> list
     ]
 
 
-def evenswarm_command(command: str, torrent: Path, folder: Path, listen: str) -> list[str]:
+def evenswarm_command(command: str, torrents: list[Path], folder: Path, listen: str) -> list[str]:
     """Through the launcher, as users start it."""
-    return [sys.executable, str(ROOT / "run.py"), command, str(torrent), "--dir", str(folder), "--listen", listen, "--offline"]
+    return [sys.executable, str(ROOT / "run.py"), command, *map(str, torrents), "--dir", str(folder), "--listen", listen, "--offline"]
 
 
 def with_option(option: str, values: list[str]) -> list[str]:

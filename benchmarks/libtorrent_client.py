@@ -1,6 +1,7 @@
 """libtorrent as a command: download or seed torrents, and say on stdout what happens, one line each.
 
     listening HOST:PORT     ready for peers
+    started NAME            a torrent is checked and not complete: it downloads
     connected               a peer more, whoever dialled
     verified NAME           a torrent has all its pieces (after the check, or after the last piece)
     complete NAME           and they are in its files: libtorrent says `finished` while up to 100 MB wait to be written
@@ -87,6 +88,8 @@ def report(session: libtorrent.session, num_torrents: int) -> None:
             match alert:
                 case libtorrent.incoming_connection_alert() | libtorrent.peer_connect_alert():
                     say("connected")
+                case libtorrent.torrent_checked_alert() if not alert.handle.status().is_finished:
+                    say(f"started {alert.handle.status().name}")
                 case libtorrent.torrent_finished_alert():
                     say(f"verified {alert.handle.status().name}")
                     alert.handle.flush_cache()

@@ -121,7 +121,7 @@ class Bench:
         with self.empty_folder() as folder, TalkingProcess(running.command) as client, observed(client, figures, timed):
             client.wait_for(running.says, READY_SECONDS)
             options = ("--peer", address, "--set", "out_enc_policy=2")
-            with TalkingProcess(contestants.libtorrent_command(self.payload.torrent, folder, "127.0.0.1:0", *options)) as downloader:
+            with TalkingProcess(contestants.libtorrent_command([self.payload.torrent], folder, "127.0.0.1:0", *options)) as downloader:
                 result = self.transfer(client, downloader, downloader, "all complete")
             self.verify(folder)
         if timed:
@@ -150,7 +150,7 @@ def other_side(case: Case, payload: Payload) -> Iterator[tuple[TalkingProcess, l
         command = [sys.executable, "-m", "benchmarks.fast_seeder", str(payload.torrent), str(payload.file)]
         command += ["--addresses", str(case.addresses), "--rate", str(case.rate)]
     else:
-        command = contestants.libtorrent_command(payload.torrent, payload.file.parent, "127.0.0.1:0")
+        command = contestants.libtorrent_command([payload.torrent], payload.file.parent, "127.0.0.1:0")
     with TalkingProcess(command, cwd=contestants.ROOT) as seeder:
         peers = seeder.wait_for("listening", READY_SECONDS).split()[1:]
         if not case.addresses:
