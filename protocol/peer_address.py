@@ -2,11 +2,14 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import Final
 
 from protocol.errors import RemoteProtocolError
 
-COMPACT_V4_BYTES = 6
-COMPACT_V6_BYTES = 18
+COMPACT_V4_BYTES: Final = 6
+COMPACT_V6_BYTES: Final = 18
+_THIS_NETWORK: Final = ipaddress.IPv4Network("0.0.0.0/8")
+_BROADCAST: Final = ipaddress.IPv4Address("255.255.255.255")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,13 +66,17 @@ def parse_compact_list(data: bytes, size: int) -> list[PeerAddress]:
 
 def undiallable_reason(address: PeerAddress) -> str | None:
     """Why this address cannot be dialled, or None. Loopback and private networks can: swarms live there too."""
-    ip = ipaddress.ip_address(address.ip)
     if address.port == 0:
         return "port 0"
+    ip = ipaddress.ip_address(address.ip)
     if ip.is_unspecified:
         return "unspecified address"
     if ip.is_multicast:
         return "multicast address"
-    if ip == ipaddress.IPv4Address("255.255.255.255"):
+    if ip == _BROADCAST:
         return "broadcast address"
+    if ip.version == 4 and (ip in _THIS_NETWORK or ip.is_reserved):
+        return "reserved address"                       # RFC 1122, 5735: no host has one, and each dial would stay unanswered
+    if ip.version == 6 and ip.is_link_local:
+        return "link-local address without its interface"
     return None

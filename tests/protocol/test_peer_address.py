@@ -47,12 +47,12 @@ def test_compact_peers_that_do_not_come_out_even_are_refused(size):
 
 @pytest.mark.parametrize(("text", "reason"), [
     ("1.2.3.4:0", "port 0"), ("0.0.0.0:1", "unspecified"), ("[::]:1", "unspecified"), ("224.0.0.1:1", "multicast"), ("[ff02::1]:1", "multicast"),
-    ("255.255.255.255:1", "broadcast"),
+    ("255.255.255.255:1", "broadcast"), ("0.0.0.1:1", "reserved"), ("0.255.255.255:1", "reserved"), ("240.0.0.1:1", "reserved"), ("[fe80::1]:1", "link-local"),
 ])
 def test_an_address_that_cannot_be_dialled_says_why(text, reason):
     assert reason in undiallable_reason(PeerAddress.parse(text))
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:1", "192.168.0.1:1", "10.0.0.1:65535", "[::1]:1", "8.8.8.8:1"])
+@pytest.mark.parametrize("text", ["127.0.0.1:1", "192.168.0.1:1", "10.0.0.1:65535", "[::1]:1", "8.8.8.8:1", "169.254.1.1:1", "1.0.0.0:1", "223.255.255.255:1", "[fd00::1]:1"])
 def test_loopback_and_private_networks_are_dialled_too(text):
     assert undiallable_reason(PeerAddress.parse(text)) is None
