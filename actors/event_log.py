@@ -1,76 +1,28 @@
-"""structlog set-up: one JSON object a line in the file, readable colours in a terminal (docs/events.md).
+"""structlog set-up: one JSON object a line in a file, readable colours in a terminal (docs/events.md).
 
-An event is made into a line at once and written with its neighbours: at most FLUSH_SECONDS later, when much has gathered, and at the
-end. Logging never raises: what cannot be written (a full disk) is dropped and counted, and the count is said once writing works again.
+Logging never raises and hardly costs: an event is one line in memory within about ten microseconds, and the file is written behind it
+(log_file.py). Values are what JSON has; bytes become hex, what no JSON can say becomes its repr.
 """
 
 import atexit
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import gevent
+import msgspec
 import structlog
 
-from protocol.errors import StorageError
+from actors.log_file import LogFile
 
-FLUSH_SECONDS = 0.5
-FLUSH_BYTES = 1 << 16
 TERMINAL_HASH_DIGITS = 8
 
-
-class LogFile:
-    """Lines gathered in memory and appended to a file."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise StorageError(f"cannot write the log {path}: {error.strerror}") from None
-        self._lines: list[bytes] = []
-        self._bytes = 0
-        self._dropped = 0
-        self._flusher: gevent.Greenlet | None = None
-
-    def add(self, line: bytes) -> None:
-        """Append a line, with its newline."""
-        self._lines.append(line)
-        self._bytes += len(line)
-        if self._bytes >= FLUSH_BYTES:
-            self.flush()
-        elif self._flusher is None:
-            self._flusher = gevent.spawn_later(FLUSH_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Write what has gathered."""
-        lines, self._lines, self._bytes = self._lines, [], 0
-        if self._flusher is not None and self._flusher is not gevent.getcurrent():
-            self._flusher.kill(block=False)
-        self._flusher = None
-        if not lines:
-            return
-        data = b"".join(lines)
-        try:
-            if self._dropped:
-                data = line_of({"event": "log_lines_dropped", "level": "error", "count": self._dropped}) + data
-            while data:
-                data = data[os.write(self._fd, data):]
-            self._dropped = 0
-        except OSError:
-            self._dropped += len(lines)
-
-    def close(self) -> None:
-        """Flush and close."""
-        self.flush()
-        os.close(self._fd)
-
-
+_JSON_KINDS = frozenset({str, int, float, bool, type(None)})
+_encode = msgspec.json.Encoder().encode
 _log_file: LogFile | None = None
 
 
@@ -78,22 +30,19 @@ def configure_logging(path: Path | None, terminal: bool = False) -> None:
     """Send events to `path` (JSON), to stderr (`terminal`), to both or nowhere. Raises StorageError when `path` cannot be written."""
     global _log_file
     close_log()
-    _log_file = LogFile(path) if path is not None else None
-    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if terminal else None
+    _log_file = LogFile(path, lines_dropped) if path is not None else None
+    sinks = [*([to_file] if path is not None else []), *([to_terminal()] if terminal else [])]
 
-    def hand_on(_logger: Any, method: str, event: dict[str, Any]) -> Any:
-        event["level"] = method
-        if "exc_info" in event:
-            structlog.processors.format_exc_info(_logger, method, event)
-        if _log_file is not None:
-            _log_file.add(line_of(event))
-        if console is not None:
-            with contextlib.suppress(Exception):        # a terminal that is gone is no reason to stop
-                print(console(_logger, method, {key: _short(key, value) for key, value in event.items()}), file=sys.stderr)
-        raise structlog.DropEvent
+    def hand_on(logger: Any, method: str, event: dict[str, Any]) -> Any:
+        with contextlib.suppress(Exception):            # a log that cannot be written is no reason to stop
+            if "exc_info" in event:
+                structlog.processors.format_exc_info(logger, method, event)
+            for sink in sinks:
+                sink(method, event)
+        raise structlog.DropEvent                       # nobody is left to whom structlog could hand it
 
     structlog.configure(
-        processors=[hand_on], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[hand_on], wrapper_class=structlog.make_filtering_bound_logger(logging.INFO if sinks else logging.CRITICAL),
         logger_factory=structlog.ReturnLoggerFactory(), cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -101,6 +50,7 @@ def configure_logging(path: Path | None, terminal: bool = False) -> None:
     root.setLevel(logging.WARNING)
 
 
+@atexit.register
 def close_log() -> None:
     """Write what has gathered and let the file go. Events after this go nowhere."""
     global _log_file
@@ -109,22 +59,88 @@ def close_log() -> None:
         _log_file = None
 
 
-def line_of(event: Mapping[str, Any]) -> bytes:
-    """One JSON object with the times added; bytes become hex, what JSON cannot say becomes its repr."""
+# ── to the file ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def to_file(level: str, event: dict[str, Any]) -> None:
+    """Add a line to the log file."""
+    if _log_file is not None:
+        _log_file.add(line_of(level, event))
+
+
+def line_of(level: str, event: Mapping[str, Any]) -> bytes:
+    """Return the event as one JSON object and a newline, with the times added. Whatever its values are."""
+    entry = {"timestamp": _timestamp(), "monotonic": round(time.monotonic(), 6), "event": "", "level": level, **event}
+    try:
+        for key, value in entry.items():
+            if type(value) not in _JSON_KINDS:
+                entry[key] = plain(value)
+        return _encode(entry) + b"\n"
+    except Exception:                                   # a repr that raises, half a surrogate pair, a list that contains itself
+        return json.dumps({str(key): _surely(value) for key, value in entry.items()}).encode() + b"\n"
+
+
+def lines_dropped(count: int) -> None:
+    """There was no room for so many lines."""
+    structlog.get_logger().error("log_lines_dropped", count=count)
+
+
+def plain(value: Any) -> Any:
+    """Return `value` in the words of JSON."""
+    if type(value) in _JSON_KINDS:
+        return value
+    match value:
+        case bytes() | bytearray() | memoryview():          return value.hex()
+        case list() | tuple() | set() | frozenset():        return [plain(item) for item in value]
+        case Mapping():                                     return {str(plain(key)): plain(item) for key, item in value.items()}
+        case _:                                             return repr(value)
+
+
+def _surely(value: Any) -> Any:
+    try:
+        return (value if isinstance(value, str) else repr(value)).encode(errors="backslashreplace").decode()
+    except Exception:
+        return f"a {type(value).__name__} that cannot be shown"
+
+
+_second = (-1, "")                                      # the last whole second that was asked for, and how it is written
+
+
+def _timestamp() -> str:
+    """Now, in UTC (ISO 8601)."""
+    global _second
     now = time.time()
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    entry = {"timestamp": f"{stamp}.{int(now % 1 * 1e6):06d}Z", "monotonic": round(time.monotonic(), 6), **event}
-    return json.dumps(entry, default=_plain, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+    second = int(now)
+    if second != _second[0]:
+        _second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+    return f"{_second[1]}.{int((now - second) * 1e6):06d}Z"
 
 
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes | bytearray | memoryview) else list(value) if isinstance(value, set | frozenset) else repr(value)
+# ── to the terminal ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _short(key: str, value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.hex()[:TERMINAL_HASH_DIGITS] if key == "info_hash" else value.hex()
-    return value
+def to_terminal() -> Any:
+    """Return the function that prints an event to stderr."""
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+
+    def show(level: str, event: dict[str, Any]) -> None:
+        shown = {key: shown_value(key, value) for key, value in event.items()}
+        print(render(None, level, {"timestamp": time.strftime("%H:%M:%S"), "level": level, **shown}), file=sys.stderr)
+
+    return show
+
+
+def shown_value(key: str, value: Any) -> Any:
+    """Return `value` for people: hashes short, foreign text so that it cannot rewrite the screen."""
+    if key == "info_hash" and isinstance(value, bytes):
+        return value.hex()[:TERMINAL_HASH_DIGITS]
+    if isinstance(value, str):
+        kept = "\n" if key == "exception" else ""       # a traceback has lines
+        return "".join(char if char.isprintable() or char in kept else char.encode("unicode_escape").decode() for char in value)
+    return plain(value)
+
+
+# ── what others log ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class LibraryRecords(logging.Handler):
@@ -136,8 +152,9 @@ class LibraryRecords(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Name, text and traceback as fields of one event."""
+        try:
+            text = record.getMessage()
+        except Exception:                               # its arguments do not fit its text
+            text = str(record.msg)
         exception = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
-        self._log.warning("library_logged", logger=record.name, text=record.getMessage(), exception=exception)
-
-
-atexit.register(close_log)
+        self._log.warning("library_logged", logger=record.name, text=text, exception=exception)

@@ -11,7 +11,7 @@ import gevent.event
 
 from actors import messages as m
 from actors.engine import Engine
-from actors.event_log import configure_logging
+from actors.event_log import close_log, configure_logging
 from actors.settings_texts import settings_from_texts
 from protocol.errors import SettingsError, StorageError
 from scheduler.settings import Settings, settings_from
@@ -81,3 +81,4 @@ def running_engine(arguments: argparse.Namespace, terminal_log: bool = False) ->
     finally:
         for handler in handlers:
             handler.cancel()
+        close_log()                                     # whoever reads it next finds all of it
