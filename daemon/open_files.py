@@ -6,7 +6,6 @@ would hold up.
 """
 
 import errno
-import os
 import resource
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from gevent.monkey import get_original
+
+from daemon.safe_path import close_now
 
 MOST_OPEN_FILES: Final = 64                             # more gain nothing: opening one costs microseconds
 SHARE_OF_LIMIT: Final = 8                               # at most this part of the process's descriptors; the others are for sockets
@@ -56,7 +57,7 @@ class OpenFiles:
             with self._lock:
                 file.num_users -= 1
                 if file.is_doomed and not file.num_users:
-                    os.close(file.fd)
+                    close_now(file.fd)
 
     def is_open(self, owner: Hashable, key: Hashable) -> bool:
         """A descriptor is there; it may be gone the next moment."""
@@ -69,7 +70,9 @@ class OpenFiles:
             for name in [name for name in self._files if name[0] == owner]:
                 self._files.pop(name).is_doomed = True
 
-    def __len__(self) -> int:
+    @property
+    def num_open(self) -> int:
+        """How many descriptors are open; more than allowed only while more than that are in use."""
         return len(self._files)
 
     def _take(self, owner: Hashable, key: Hashable) -> _OpenFile | None:
@@ -86,14 +89,14 @@ class OpenFiles:
             if file is None:
                 file = self._files[owner, key] = _OpenFile(fd)
             else:                                       # another thread was faster
-                os.close(fd)
+                close_now(fd)
             file.num_users += 1
             surplus = len(self._files) - self.most_open
             for name in [name for name, other in self._files.items() if not other.num_users][:max(surplus, 0)]:
-                os.close(self._files.pop(name).fd)
+                close_now(self._files.pop(name).fd)
             return file
 
     def _close_unused(self, matches: Callable[[tuple[Hashable, Hashable]], bool]) -> None:
         with self._lock:
             for name in [name for name, file in self._files.items() if not file.num_users and matches(name)]:
-                os.close(self._files.pop(name).fd)
+                close_now(self._files.pop(name).fd)

@@ -30,6 +30,7 @@ from protocol.metainfo import Info
 from protocol.piece_layout import FileSpan, PieceIndex, file_spans
 
 MOST_VECTORS: Final = os.sysconf("SC_IOV_MAX")          # buffers of one preadv
+make_durable = getattr(os, "fdatasync", os.fsync)       # all that is needed to read it again; macOS has no fdatasync
 Buffer = bytes | bytearray | memoryview
 
 
@@ -94,7 +95,7 @@ class PieceStore:
         try:
             for file_index in sorted(files):
                 with self._errors("write", file_index), self._readable(file_index) as fd:
-                    os.fdatasync(fd)
+                    make_durable(fd)
             for parts in sorted(folders):
                 try:
                     sync_folder(self.folder, parts)
@@ -120,7 +121,7 @@ class PieceStore:
         for file in self._files:
             parts = path_parts(self.info, file)
             if not file.padding and max(len(name_on_disk(part)) for part in parts) > longest:
-                raise storage_error("write", parts, self.folder, OSError(errno.ENAMETOOLONG, ""))
+                raise storage_error("write", parts, self.folder, OSError(errno.ENAMETOOLONG, "file name too long"))
 
     def folder_exists(self, file_index: int) -> bool:
         """The folder in which a file lies, or would lie, is there."""
@@ -139,6 +140,8 @@ class PieceStore:
             yield fd
 
     def _spans(self, start: int, length: int) -> Iterator[FileSpan]:
+        if not length:
+            return
         if len(self._files) == 1:
             yield FileSpan(0, start, length)
         else:

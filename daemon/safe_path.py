@@ -13,10 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from gevent.monkey import get_original
+
 from protocol.errors import StorageError
 from protocol.metainfo import FileEntry, Info
 
-FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# gevent's os.close puts off the closing of folders until its loop runs, and may switch.
+close_now = get_original("os", "close")
+O_PATH: Final = getattr(os, "O_PATH", os.O_RDONLY)     # to walk through a folder without the right to list it; only Linux has it
+FOLDER_FLAGS: Final = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY   # nonblocking: opening a FIFO would wait for ever
 
 _ADVICE: Final = {
@@ -27,7 +32,8 @@ _ADVICE: Final = {
     errno.EPERM: "give the user who runs this the right to use it",
     errno.EROFS: "choose another download folder",
     errno.ENAMETOOLONG: "this file system allows no such long name; choose a download folder on another one",
-    errno.ELOOP: "it, or a folder above it, is a symbolic link, and none is followed inside the download folder",
+    errno.ELOOP: "no symbolic link is followed inside the download folder",
+    errno.EEXIST: "a file lies where a folder should be; move it away",
     errno.ENOTDIR: "a file lies where a folder should be; move it away",
     errno.EISDIR: "a folder lies where the file should be; move it away",
     errno.EIO: "the disk may be failing",
@@ -52,7 +58,7 @@ def path_parts(info: Info, file: FileEntry) -> tuple[str, ...]:
 def storage_error(verb: str, parts: Sequence[str], folder: str, error: OSError) -> StorageError:
     """Return the one line that tells people what is wrong: "cannot write a/b: no space left on device (in FOLDER; make room …)"."""
     advice = _ADVICE.get(error.errno)
-    text = os.strerror(error.errno).lower() if error.errno else str(error)
+    text = (error.strerror or str(error)).lower()
     return StorageError(f"cannot {verb} {'/'.join(parts)}: {text} (in {folder}{'; ' + advice if advice else ''})")
 
 
@@ -83,7 +89,7 @@ def size_below(folder: str, parts: Sequence[str]) -> int | None:
     except FileNotFoundError:
         return None
     if stat.S_ISLNK(found.st_mode):
-        raise OSError(errno.ELOOP, "is a symbolic link")
+        raise _link_error()
     _check_regular(found.st_mode)
     return found.st_size
 
@@ -111,23 +117,34 @@ def sync_folder(folder: str, parts: Sequence[str]) -> None:
         try:
             os.fsync(fd)
         finally:
-            os.close(fd)
+            close_now(fd)
 
 
 def _open_file(folder: str, parts: Sequence[str], flags: int, create: bool) -> int:
     with _walked(folder, parts[:-1], create) as at:
-        fd = os.open(name_on_disk(parts[-1]), flags | FILE_FLAGS | (os.O_CREAT if create else 0), 0o666, dir_fd=at)
+        try:
+            fd = os.open(name_on_disk(parts[-1]), flags | FILE_FLAGS | (os.O_CREAT if create else 0), 0o666, dir_fd=at)
+        except OSError as error:
+            if error.errno == errno.ENXIO:              # a FIFO or a socket
+                raise OSError(errno.EINVAL, "it is no regular file") from None
+            if error.errno == errno.ELOOP:
+                raise _link_error() from None
+            raise
     try:
         _check_regular(os.fstat(fd).st_mode)
     except BaseException:
-        os.close(fd)
+        close_now(fd)
         raise
     return fd
 
 
+def _link_error() -> OSError:
+    return OSError(errno.ELOOP, "it, or a folder above it, is a symbolic link")
+
+
 def _check_regular(mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "is no regular file")
+        raise OSError(errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL, "it is no regular file")
 
 
 @contextmanager
@@ -135,7 +152,7 @@ def _walked(folder: str, parts: Sequence[str], create: bool) -> Iterator[int]:
     """Give a descriptor of the folder `parts` below the download folder; the caller's block may use it."""
     if create:
         os.makedirs(folder, exist_ok=True)
-    at = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    at = os.open(folder, O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts:
             name = name_on_disk(part)
@@ -143,11 +160,11 @@ def _walked(folder: str, parts: Sequence[str], create: bool) -> Iterator[int]:
                 with suppress(FileExistsError):
                     os.mkdir(name, dir_fd=at)
             below = _open_folder(name, at)
-            os.close(at)
+            close_now(at)
             at = below
         yield at
     finally:
-        os.close(at)
+        close_now(at)
 
 
 def _open_folder(name: bytes, at: int) -> int:
@@ -155,5 +172,5 @@ def _open_folder(name: bytes, at: int) -> int:
         return os.open(name, FOLDER_FLAGS, dir_fd=at)
     except NotADirectoryError:                          # what the kernel says of a link, too
         if stat.S_ISLNK(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
-            raise OSError(errno.ELOOP, "is a symbolic link") from None
+            raise _link_error() from None
         raise

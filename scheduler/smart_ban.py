@@ -17,7 +17,7 @@ from protocol.limits import BLOCK_BYTES
 from scheduler.open_piece import PeerKey
 
 DIGEST_BYTES: Final = 16                                # nobody finds another block with the same one
-MAX_KEPT_BLOCKS: Final = 1 << 14                        # about 2 MiB; at least 4 failures of the largest pieces
+MAX_KEPT_BLOCKS: Final = 1 << 14                        # of one torrent: about 4 MiB, 4 failures of the largest pieces
 
 
 def block_digests(piece: bytes | bytearray | memoryview) -> list[bytes]:
