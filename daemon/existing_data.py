@@ -5,7 +5,7 @@ Considerations:
   torrents are looked at in a moment.
 - Holes of sparse files read as zeros, and a piece of zeros may be a right one: its hash is compared with that of so many zeros,
   computed once, and nothing is read.
-- Pieces that are known to be right and durable are believed if their bytes are still there: as many as the files should have.
+- Pieces that are known to be right and durable are believed if their bytes are still there: the files are long enough and have no hole.
 - Fair: torrents take turns, STEP_BYTES each. One step at a time is in the thread; stopping a check takes no longer than a step.
 - A file that may not be read, or a link where a file should be, is an error: to download over it would be worse.
 """
@@ -79,11 +79,11 @@ class ExistingDataCheck:
     def _check_piece(self, piece_index: PieceIndex, has_data: bool) -> Iterator[int]:
         self.pieces_checked = piece_index
         size = self._layout.piece_size(piece_index)
-        if piece_index in self._known:
-            is_right = True
-            yield COST_OF_A_LOOK
-        elif not has_data:
+        if not has_data:
             is_right = self._store.info.piece_hash(piece_index) == self._zero_hash(size)
+            yield COST_OF_A_LOOK
+        elif piece_index in self._known:
+            is_right = True
             yield COST_OF_A_LOOK
         else:
             hasher = hashlib.sha1(usedforsecurity=False)
