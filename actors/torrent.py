@@ -106,7 +106,7 @@ class TorrentActor(EngineActor):
         return None
 
     def _begin(self) -> None:
-        self.post(self._around.broker, m.RegisterTorrent(self._info_hash, self.actor_ref, self._order.priority))
+        self._around.to_broker(m.RegisterTorrent(self._info_hash, self.actor_ref, self._order.priority))
         self.post(self._ui_feed, m.WatchTorrent(self._info_hash, self.actor_ref))
         self.post(self._link, m.AttachTorrent(self._info_hash, self.actor_ref))
         self._peers_found(m.PeersFound(MANUAL, self._order.peers))
@@ -136,7 +136,7 @@ class TorrentActor(EngineActor):
         """Forgotten by the user: nobody else must go on with it."""
         self._around.to_daemon(dm.RemoveTorrent(self._info_hash))
         self.post(self._link, m.DetachTorrent(self._info_hash))
-        self.post(self._around.broker, m.TorrentGone(self._info_hash))
+        self._around.to_broker(m.TorrentGone(self._info_hash))
         self.post(self._ui_feed, m.UnwatchTorrent(self._info_hash))
         self.stop()
 
@@ -268,7 +268,7 @@ class TorrentActor(EngineActor):
         next_try = self._swarm.next_try() if reason == "no_candidate" else None
         retry_after = None if next_try is None else max(next_try - self.clock(), 0.0)
         self._maintenance.declined()
-        self.post(self._around.broker, m.SlotDeclined(grant_id, reason, retry_after))
+        self._around.to_broker(m.SlotDeclined(grant_id, reason, retry_after))
         self._log.info("slot_declined", grant_id=grant_id, reason=reason, retry_after=retry_after)
 
     def _maintain_soon(self) -> None:
