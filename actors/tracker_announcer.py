@@ -2,7 +2,7 @@
 
 Which tracker is due when is the schedule's matter (scheduler/announce_schedule.py), whether an announce may begin now is the gate's,
 which all torrents share; HTTP runs in a greenlet of its own and posts what came. There is at most one announce under way; only `stopped`
-goes to all that know us at once, because it has two seconds.
+goes to all that know us at the same time, because it has two seconds.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,9 @@ class UnderWay:
 
     ticket: AnnounceTicket
     since: float                                        # moment at which it asked for its turn, later at which it began
-    tracker: Tracker | None = None                      # of `stopped`; otherwise chosen when the turn comes
+    goodbye_to: Tracker | None                          # None: an announce of the schedule, chosen when the turn comes
     announce: Announce | None = None
+    event: str = STOPPED                                # chosen then as well
     request: Timer | None = None                        # what HttpTracker.start returned
 
     def end(self) -> None:
@@ -133,14 +134,15 @@ class TrackerAnnouncer(EngineActor):
             self._reply_to.append(message.reply_to)
         if self._says_goodbye:
             return
-        self._end_all()
         self._says_goodbye = True
         self._goodbye_timer = self.call_later(GOODBYE_SECONDS, m.GoodbyeOverdue())
+        for number, under_way in list(self._under_way.items()):
+            if under_way.announce is None:              # it still waits for its turn
+                self._end(number)
         for tracker in self._schedule.stop():
             self._ask_for_turn(tracker)
         self._look()
-        if not self._under_way:
-            self._end_goodbyes()
+        self._end_goodbyes_if_said()
 
     # ── one announce ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -171,22 +173,23 @@ class TrackerAnnouncer(EngineActor):
         under_way = self._under_way.get(message.number)
         if under_way is None:
             return
-        if under_way.tracker is None:
-            under_way.announce = self._schedule.take(self.clock())
-            if under_way.announce is None:              # what was due is not any more
-                self._end(message.number)
-                self._look()
-                return
-        self._begin(message.number, under_way)
+        if under_way.goodbye_to is not None:
+            self._begin(message.number, under_way, under_way.goodbye_to, self._schedule.last_words(under_way.goodbye_to))
+            return
+        announce = under_way.announce = self._schedule.take(self.clock())
+        if announce is None:                            # what was due is not any more
+            self._end(message.number)
+            self._look()
+            return
+        self._begin(message.number, under_way, announce.tracker, announce.event)
 
-    def _begin(self, number: int, under_way: UnderWay) -> None:
-        is_goodbye = under_way.announce is None
-        tracker = under_way.tracker if is_goodbye else under_way.announce.tracker
-        under_way.since = self.clock()
+    def _begin(self, number: int, under_way: UnderWay, tracker: Tracker, event: str) -> None:
+        under_way.event, under_way.since = event, self.clock()
+        is_goodbye = under_way.goodbye_to is not None
         downloaded, uploaded = (total - before for total, before in zip(self._totals, self._totals_at_start, strict=True))
         request = AnnounceRequest(
-            self._info_hash, self._peer_id, self._port, uploaded, downloaded, self._left,
-            STOPPED if is_goodbye else under_way.announce.event, self._key, 0 if is_goodbye else self._num_want, tracker.tracker_id,
+            self._info_hash, self._peer_id, self._port, uploaded, downloaded, self._left, event, self._key,
+            0 if is_goodbye else self._num_want, tracker.tracker_id,
         )
 
         def ended(response: AnnounceResponse | None, error: str) -> None:
@@ -204,21 +207,40 @@ class TrackerAnnouncer(EngineActor):
         if under_way is None:
             return
         error = message.error or message.response.failure
-        if under_way.announce is None:
-            self._log_end(under_way.tracker, STOPPED, under_way, message.response, error, None)
-            if not self._under_way:
-                self._end_goodbyes()
-            return
-        tracker, event, now = under_way.announce.tracker, under_way.announce.event, self.clock()
-        if error:
-            self._schedule.failed(now, message.response.retry_in if message.response else None)
+        if under_way.goodbye_to is not None:
+            self._goodbye_ended(under_way, message.response, error)
         else:
-            self._schedule.answered(message.response, now)
+            self._regular_ended(under_way, message.response, error)
+
+    def _regular_ended(self, under_way: UnderWay, response: AnnounceResponse | None, error: str) -> None:
+        tracker, now = under_way.announce.tracker, self.clock()
+        if error:
+            self._schedule.failed(now, response.retry_in if response else None)
+        else:
+            self._schedule.answered(response, now)
         due_at = self._schedule.due_at(now)
         next_announce_in = None if due_at is None else due_at - now
-        self._log_end(tracker, event, under_way, message.response, error, next_announce_in)
-        self._report(tracker, message.response, error, next_announce_in)
-        self._look()
+        self._log_end(tracker, under_way, response, error, next_announce_in)
+        if self._says_goodbye:
+            self._go_on_with_goodbye(tracker)
+        else:
+            self._report(tracker, response, error, next_announce_in)
+            self._look()
+
+    def _goodbye_ended(self, under_way: UnderWay, response: AnnounceResponse | None, error: str) -> None:
+        tracker = under_way.goodbye_to
+        self._log_end(tracker, under_way, response, error, None)
+        if error:
+            self._end_goodbyes_if_said()
+        else:
+            self._schedule.said(tracker, under_way.event)
+            self._go_on_with_goodbye(tracker)
+
+    def _go_on_with_goodbye(self, tracker: Tracker) -> None:
+        """An announce to it is over; there may be more that it has to hear."""
+        if self._schedule.last_words(tracker) is not None:
+            self._ask_for_turn(tracker)
+        self._end_goodbyes_if_said()
 
     def _end(self, number: int) -> UnderWay | None:
         """Forget an announce and free its place; None: it was forgotten before."""
@@ -231,6 +253,10 @@ class TrackerAnnouncer(EngineActor):
         for number in list(self._under_way):
             self._end(number)
 
+    def _end_goodbyes_if_said(self) -> None:
+        if not self._under_way:
+            self._end_goodbyes()
+
     def _end_goodbyes(self) -> None:
         """All that know us were told, or time is up."""
         if not self._says_goodbye:
@@ -238,7 +264,8 @@ class TrackerAnnouncer(EngineActor):
         self._says_goodbye = False
         self._goodbye_timer.cancel()
         for under_way in self._under_way.values():
-            self._log_end(under_way.tracker, STOPPED, under_way, None, "there was no time left", None)
+            tracker = under_way.goodbye_to or under_way.announce.tracker
+            self._log_end(tracker, under_way, None, "there was no time left", None)
         self._end_all()
         reply_to, self._reply_to = self._reply_to, []
         for waiting in reply_to:
@@ -265,9 +292,9 @@ class TrackerAnnouncer(EngineActor):
         self.post(self._torrent, m.TrackerReported(name, f"{name}: {warning}", None, None, None))
 
     def _log_end(
-        self, tracker: Tracker, event: str, under_way: UnderWay, response: AnnounceResponse | None, error: str, next_announce_in: float | None,
+        self, tracker: Tracker, under_way: UnderWay, response: AnnounceResponse | None, error: str, next_announce_in: float | None,
     ) -> None:
-        name, kind, elapsed = tracker_name(tracker.url), event or "regular", self.clock() - under_way.since
+        name, kind, elapsed = tracker_name(tracker.url), under_way.event or "regular", self.clock() - under_way.since
         if error:
             self._log.warning("tracker_failed", tracker=name, kind=kind, reason=error, elapsed=elapsed, next_announce_in=next_announce_in)
             return

@@ -6,7 +6,8 @@ is not over) are left out. A tracker that works is asked again after its interva
 tried first in the next round.
 
 Events belong to a tracker, not to the torrent: the first announce that it answers is `started`, `completed` goes to those that know
-us as somebody who downloads, `stopped` to those that know us at all. A tracker that was asked and did not answer yet may know us too.
+us as somebody who downloads, `stopped` to those that know us at all. The end comes often right after the last piece, so `completed` may
+still be owed then: it goes before `stopped`. An announce that is under way at the end is waited for, so that nothing overtakes it.
 """
 
 import math
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from protocol.tracker_messages import COMPLETED, REGULAR, STARTED, AnnounceResponse
+from protocol.tracker_messages import COMPLETED, REGULAR, STARTED, STOPPED, AnnounceResponse
 from scheduler.random_source import RandomSource
 
 DEFAULT_INTERVAL_SECONDS: Final = 1800.0                # what most trackers say
@@ -76,10 +77,20 @@ class AnnounceSchedule:
         self._round, self._under_way = [], None
 
     def stop(self) -> list[Tracker]:
-        """Return the trackers that know us, or may: those to say `stopped` to. What was under way is forgotten."""
-        known = [tracker for tracker in self._all() if tracker.knows_us_as != _UNKNOWN or self._asks(tracker)] if self._is_announcing else []
-        self._is_announcing, self._due_at, self._round, self._under_way = False, math.inf, [], None
+        """No more announces. Return the trackers that may have to be told, but for the one whose announce is under way."""
+        known = [tracker for tracker in self._all() if self.last_words(tracker) and not self._asks(tracker)]
+        self._is_announcing, self._due_at, self._round = False, math.inf, []
         return known
+
+    def last_words(self, tracker: Tracker) -> str | None:
+        """Return the event that this tracker is to hear next at the end; None: none, it does not know us (any more)."""
+        if tracker.knows_us_as == _UNKNOWN:
+            return None
+        return COMPLETED if self._owes_completed(tracker) else STOPPED
+
+    def said(self, tracker: Tracker, event: str) -> None:
+        """It took one of its last words."""
+        tracker.knows_us_as = _SEED if event == COMPLETED else _UNKNOWN
 
     def complete(self, now: float) -> None:
         """The last piece came: say so at once, to whom it concerns."""

@@ -338,11 +338,54 @@ def test_stopped_goes_at_once_to_all_that_know_us():
     assert world.num_stopped == 1
 
 
-def test_a_stop_while_started_is_under_way_ends_that_and_says_stopped():
+def test_stopped_does_not_overtake_an_announce_that_is_under_way():
     world = started((A,))
     world.stop()
-    assert world.http.announces[0].is_killed
+    assert world.asked == [("a", "started")]
+    world.answer(peers=PEERS)
     assert world.asked == [("a", "started"), ("a", "stopped")]
+    assert world.torrent.messages == [], "who has stopped wants no peers"
+    world.answer()
+    assert world.num_stopped == 1
+
+
+def test_an_announce_that_fails_while_it_is_waited_for_is_the_last():
+    world = started((A,), (B,))
+    world.stop()
+    world.fail()
+    assert (world.num_stopped, world.asked, world.time.timers) == (1, [("a", "started")], [])
+
+
+def test_an_announce_that_takes_too_long_is_not_waited_for():
+    world = started((A,))
+    world.stop()
+    world.advance(GOODBYE_SECONDS)
+    assert (world.num_stopped, world.asked, world.time.timers) == (1, [("a", "started")], [])
+    assert world.http.announces[0].is_killed
+
+
+def test_a_download_that_ends_with_its_last_piece_says_completed_and_then_stopped():
+    world = started((A,))
+    world.answer()
+    for message in (m.TransferReported(1_000, 0, 0), m.StopAnnouncing(world.torrent)):
+        world.announcer.actor_ref.tell(message)
+    pump(world.announcer)
+    world.answer()
+    assert world.num_stopped == 0
+    world.answer()
+    assert world.asked == [("a", "started"), ("a", "completed"), ("a", "stopped")]
+    assert world.num_stopped == 1
+
+
+def test_completed_that_is_under_way_at_the_end_is_not_said_twice():
+    world = started((A,))
+    world.answer()
+    world.tell(m.TransferReported(1_000, 0, 0))
+    world.stop()
+    world.answer()
+    world.answer()
+    assert world.asked == [("a", "started"), ("a", "completed"), ("a", "stopped")]
+    assert world.num_stopped == 1
 
 
 @pytest.mark.parametrize(("tiers", "is_started"), [([(A,)], False), ([], True), ([("udp://u.example:80",)], True)], ids=["never started", "no trackers", "only UDP"])

@@ -305,17 +305,53 @@ def test_completed_is_repeated_until_it_was_taken():
     assert answered(schedule, 25.0)[1] == "completed"
 
 
-def test_stopped_goes_to_those_that_know_us_or_may():
+def test_stopped_goes_to_those_that_know_us():
     schedule = started(("a", "b"), ("c",))
     failed(schedule, 0.0)
     answered(schedule, 0.0)
-    assert [tracker.url for tracker in schedule.stop()] == ["b"]
+    [tracker] = schedule.stop()
+    assert (tracker.url, schedule.last_words(tracker)) == ("b", "stopped")
+    schedule.said(tracker, "stopped")
+    assert schedule.last_words(tracker) is None
     assert schedule.stop() == []
-    schedule.start(5.0, is_complete=False)
-    assert schedule.stop() == [], "nobody was asked since the last start"
-    schedule.start(6.0, is_complete=False)
-    assert asked(schedule, 6.0)[0] == "b"
-    assert [tracker.url for tracker in schedule.stop()] == ["b"]
+
+
+def test_completed_that_is_still_owed_at_the_end_goes_before_stopped():
+    schedule = started(("a",))
+    answered(schedule, 0.0)
+    schedule.complete(1.0)
+    [tracker] = schedule.stop()
+    assert schedule.last_words(tracker) == "completed"
+    schedule.said(tracker, "completed")
+    assert schedule.last_words(tracker) == "stopped"
+
+
+def test_completed_that_was_taken_is_not_said_again_at_the_end():
+    schedule = started(("a",))
+    answered(schedule, 0.0)
+    schedule.complete(1.0)
+    answered(schedule, 1.0)
+    [tracker] = schedule.stop()
+    assert schedule.last_words(tracker) == "stopped"
+
+
+def test_an_announce_that_is_under_way_at_the_end_is_waited_for():
+    schedule = started(("a",))
+    announce = schedule.take(0.0)
+    assert schedule.stop() == []
+    assert schedule.last_words(announce.tracker) is None
+    schedule.answered(OK, 1.0)
+    assert schedule.last_words(announce.tracker) == "stopped"
+    assert schedule.due_at(1.0) is None
+
+
+def test_a_tracker_whose_announce_fails_at_the_end_hears_no_more():
+    schedule = started(("a",))
+    announce = schedule.take(0.0)
+    schedule.stop()
+    schedule.failed(1.0)
+    assert schedule.last_words(announce.tracker) is None
+    assert schedule.due_at(1.0) is None
 
 
 def test_a_start_after_a_stop_says_started_again():
@@ -357,9 +393,12 @@ def test_events_follow_their_order_and_no_tracker_is_asked_without_a_pause(steps
             schedule.start(now, is_complete=False)
             known, last_failed = {}, {}
         elif step == "stop":
-            goodbyes = {id(tracker) for tracker in schedule.stop()}
-            assert goodbyes == set(known) | ({id(under_way.tracker)} if under_way else set())
-            under_way, known = None, {}
+            goodbyes = schedule.stop()
+            assert {id(tracker) for tracker in goodbyes} == set(known) - ({id(under_way.tracker)} if under_way else set())
+            for tracker in goodbyes:
+                assert schedule.last_words(tracker) == "stopped" or known[id(tracker)] == "leech"
+                schedule.said(tracker, "stopped")
+            known = {tracker: seen for tracker, seen in known.items() if under_way and tracker == id(under_way.tracker)}
         elif step == "complete":
             schedule.complete(now)
         elif step == "hurry":
