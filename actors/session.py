@@ -30,10 +30,15 @@ class SessionTorrent:
     order: m.AddTorrent
     daemon_index: int
     actor: Any = None
-    announcer: Any = None
+    announcer: Any = None                               # None: it has no trackers
     state: str = snapshots.STOPPED
     error: str = ""
     restarts: int = 0
+
+    @property
+    def actors(self) -> list[Any]:
+        """Those that run for it."""
+        return [actor for actor in (self.actor, self.announcer) if actor is not None]
 
 
 class Session(EngineActor):
@@ -84,7 +89,8 @@ class Session(EngineActor):
         self.post(self._broker, m.SetConnectionLimits(
             settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit))
         for entry in self._torrents.values():
-            self.post(entry.actor, message)
+            for actor in entry.actors:
+                self.post(actor, message)
 
     # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -110,11 +116,12 @@ class Session(EngineActor):
             session=self.actor_ref, broker=self._broker, ui_feed=self._ui_feed, daemon=self._daemons[entry.daemon_index],
             order=order, settings=self._settings, connect_timeout=self._connect_timeout, rng=random.Random(self._rng.random()),
         )
-        entry.announcer = TrackerAnnouncer.start(
-            session=self.actor_ref, torrent=entry.actor, info_hash=info_hash, tiers=order.metainfo.tiers, peer_id=self._peer_id,
-            settings=self._settings, gate=self._announce_gate, http=self._http_tracker, rng=random.Random(self._rng.random()),
-        )
-        self.post(entry.actor, m.AnnouncerStarted(entry.announcer))
+        if order.metainfo.tiers:                        # an actor that has nothing to do costs 20 KiB all the same
+            entry.announcer = TrackerAnnouncer.start(
+                session=self.actor_ref, torrent=entry.actor, info_hash=info_hash, tiers=order.metainfo.tiers, peer_id=self._peer_id,
+                settings=self._settings, gate=self._announce_gate, http=self._http_tracker, rng=random.Random(self._rng.random()),
+            )
+            self.post(entry.actor, m.AnnouncerStarted(entry.announcer))
         self.post(entry.actor, m.StartTorrent())
 
     def _remove_torrent(self, message: m.RemoveTorrent) -> None:
@@ -126,13 +133,13 @@ class Session(EngineActor):
     def _actor_failed(self, message: m.ActorFailed) -> None:
         """A torrent's actor is made anew, a few times; without one of the others there is no engine: whoever runs it hears of it."""
         for info_hash, entry in self._torrents.items():
-            if message.actor_urn in (entry.actor.actor_urn, entry.announcer.actor_urn):
+            if message.actor_urn in [actor.actor_urn for actor in entry.actors]:
                 self._restart_torrent(info_hash, entry, message)
                 return
         self._on_change(message)
 
     def _restart_torrent(self, info_hash: bytes, entry: SessionTorrent, message: m.ActorFailed) -> None:
-        for actor in (entry.actor, entry.announcer):
+        for actor in entry.actors:
             actor.stop(block=False)
         self.post(self._broker, m.TorrentGone(info_hash))
         daemon = self._daemons[entry.daemon_index]
@@ -164,7 +171,8 @@ class Session(EngineActor):
     def _torrent_stopped_fully(self, message: m.TorrentStoppedFully) -> None:
         leaving = self._leaving.pop(message.info_hash, None)
         if leaving is not None:
-            leaving.announcer.stop(block=False)
+            for actor in leaving.actors:                # the torrent ends by itself, its announcer does not
+                actor.stop(block=False)
         self._awaited.discard(message.info_hash)
         self._say_when_all_stopped()
 
