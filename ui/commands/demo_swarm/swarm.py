@@ -17,7 +17,7 @@ NAMES = (
     "kites", "lighthouses", "maps", "night-sky", "orchard", "papers", "quilts", "radio-plays", "survey", "tide-tables",
 )
 NUM_SEEDS = 3
-SMALLEST_BYTES, STEP_BYTES = 1 << 20, 768 << 10         # 20 torrents of 1 to 15 MiB, 160 MiB together
+SMALLEST_BYTES, STEP_BYTES = 2 << 20, 1 << 20           # 20 torrents of 2 to 21 MiB, 230 MiB together
 NUM_DEAD, NUM_REFUSING = 100, 20                        # distinct addresses; a torrent is told some of each
 DEAD_EACH, REFUSING_EACH = 6, 1                         # with 3 seeds: 60 % time out, 10 % refuse, 30 % answer
 READY_SECONDS = 60

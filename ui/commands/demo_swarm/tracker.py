@@ -1,6 +1,7 @@
 """A small HTTP tracker for the demo: `python -m ui.commands.demo_swarm.tracker` prints its port and serves until its stdin ends (BEP 3, 23).
 
-It also hands out addresses that never announced, those of the demo's dead peers: real swarms are full of them.
+It also hands out addresses that never announced, those of the demo's dead peers: real swarms are full of them. And in front of each seed it puts a
+line of bounded speed, whose address it hands out instead.
 """
 
 import gevent.monkey
@@ -17,8 +18,10 @@ from gevent.pywsgi import WSGIServer  # noqa: E402
 from protocol.bencoding import encode  # noqa: E402
 from protocol.errors import EvenswarmError  # noqa: E402
 from protocol.peer_address import PeerAddress  # noqa: E402
+from ui.commands.demo_swarm.slow_line import SlowLine  # noqa: E402
 
 INTERVAL_SECONDS = 60
+LINE_BYTES_PER_SECOND = 400_000                         # of one connection to a seed
 
 
 class Tracker:
@@ -28,6 +31,7 @@ class Tracker:
         self._dead, self._dead_each = dead, dead_each
         self._refusing, self._refusing_each = refusing, refusing_each
         self._swarms: dict[bytes, dict[PeerAddress, int]] = {}      # address → bytes left
+        self._lines: dict[int, SlowLine] = {}           # port of a seed → the line in front of it
 
     def __call__(self, environ: dict, start_response) -> list[bytes]:
         """WSGI: one announce."""
@@ -43,12 +47,13 @@ class Tracker:
     def announce(self, query: dict[str, list[str]], ip: str) -> dict[bytes, object]:
         """Take the peer in (or out, when it stopped) and return the answer."""
         info_hash = query["info_hash"][0].encode("latin-1")
-        peer = PeerAddress(ip, int(query["port"][0]))
+        left = int(query["left"][0])
+        peer = PeerAddress(ip, self._reached_at(int(query["port"][0]), is_seed=left == 0))
         swarm = self._swarms.setdefault(info_hash, {})
         if query.get("event") == ["stopped"]:
             swarm.pop(peer, None)
         else:
-            swarm[peer] = int(query["left"][0])
+            swarm[peer] = left
         others = [other for other in swarm if other != peer]
         if swarm.get(peer):                             # somebody who downloads
             others += self._never_announced(info_hash)
@@ -58,6 +63,11 @@ class Tracker:
             b"interval": INTERVAL_SECONDS, b"peers": b"".join(other.compact() for other in others),
         }
 
+
+    def _reached_at(self, port: int, is_seed: bool) -> int:
+        if is_seed and port not in self._lines:
+            self._lines[port] = SlowLine(port, LINE_BYTES_PER_SECOND)
+        return self._lines[port].port if port in self._lines else port
 
     def _never_announced(self, info_hash: bytes) -> list[PeerAddress]:
         """The same for a torrent each time."""
