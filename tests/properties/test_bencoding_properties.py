@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.bencoding import decode, decode_prefix, decode_with_spans, encode, raw_span
@@ -91,6 +91,7 @@ def test_what_is_encoded_is_decoded_to_the_same(value):
     assert decode(encode(value)) == value
 
 
+@settings(max_examples=1_000)
 @given(NEARLY_BENCODE | CUT | st.binary(max_size=40))
 def test_the_scanner_agrees_with_a_plain_reading_of_bep_3(data):
     assert outcome(decode_prefix, data) == outcome(read, data)
