@@ -102,6 +102,8 @@ class DialRules:
     def _refusal_of_place(
         self, rule: str, count: ConnectionCount, num_incoming: int, limit: int, *, incoming: bool,
     ) -> Refusal | None:
-        total = count.total
-        kept = 0 if incoming else max(int(limit * self.limits.incoming_reserve) - num_incoming, 0)
-        return Refusal(rule, total, limit, kept) if total + kept >= limit else None
+        used = count.total
+        kept = 0 if incoming else int(limit * self.limits.incoming_reserve) - num_incoming
+        if used + kept < limit and used < limit:
+            return None
+        return Refusal(rule, used, limit, max(kept, 0))

@@ -33,6 +33,9 @@ class RoundRobinRing(Generic[Member]):
     def __len__(self) -> int:
         return len(self._members)
 
+    def __bool__(self) -> bool:
+        return bool(self._members)
+
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
 

@@ -157,7 +157,8 @@ class TorrentPlaces:
 
     def _head(self, *, with_peers_too: bool) -> QueuedTorrent | None:
         """Return whose turn it is, be it over its share."""
-        waiting, over_share = (turns.head(with_peers_too=with_peers_too) for turns in (self._waiting, self._over_share))
+        waiting = self._waiting.head(with_peers_too=with_peers_too)
+        over_share = self._over_share.head(with_peers_too=with_peers_too)
         if waiting is None or over_share is None:
             return waiting or over_share
         has_waited_longer = over_share.waiting_since < waiting.waiting_since and over_share.has_peers <= waiting.has_peers

@@ -36,6 +36,9 @@ class TorrentTurns(Generic[Member]):
     def __len__(self) -> int:
         return len(self.without_peers) + len(self.with_peers)
 
+    def __bool__(self) -> bool:
+        return bool(self.without_peers or self.with_peers)
+
     def __iter__(self) -> Iterator[Member]:
         """The order in which the turns come, as near as can be said without giving them."""
         firsts, others, earned = iter(self.without_peers), iter(self.with_peers), self._earned
