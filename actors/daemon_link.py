@@ -93,7 +93,7 @@ class DaemonLink(EngineActor):
         self._socket = ours
         self._started_at = self.clock()
         self._outbox = FrameOutbox()
-        self._greenlets = [gevent.spawn(self._read, ours, self._generation), gevent.spawn(self._write, ours, self._outbox)]
+        self._greenlets = [gevent.spawn(self._read, ours, self._generation), gevent.spawn(self._write, ours, self._generation, self._outbox)]
         self._log.info("daemon_started", pid=self._process.pid)
         self._send_to_daemon(self._configure)
 
@@ -112,7 +112,7 @@ class DaemonLink(EngineActor):
             reason = str(error)
         self.post(self.actor_ref, m.DaemonEnded(generation, reason))
 
-    def _write(self, connection: socket.socket, outbox: FrameOutbox) -> None:
+    def _write(self, connection: socket.socket, generation: int, outbox: FrameOutbox) -> None:
         try:
             while True:
                 while data := outbox.next_bytes():
@@ -122,6 +122,8 @@ class DaemonLink(EngineActor):
                     self._something_to_send.wait()
         except OSError:
             return                                      # the reader sees the end of file and tells it
+        except LocalProtocolError as error:             # a message that fits into no frame: nothing can follow it
+            self.post(self.actor_ref, m.DaemonEnded(generation, str(error)))
 
     def _daemon_ended(self, message: m.DaemonEnded) -> None:
         if message.generation != self._generation or self._process is None:

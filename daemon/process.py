@@ -18,12 +18,13 @@ LAST_WORDS_SECONDS = 0.5                                # of the time to end, fo
 
 
 def main() -> int:
-    """Serve until the engine ends, or asks for the end."""
+    """Serve until the engine ends, or asks for the end. Return the exit code: 1 after a fault of the link."""
     parser = argparse.ArgumentParser(prog="daemon", description="I/O process of Evenswarm; started by its engine.")
     parser.add_argument("--fd", type=int, required=True, help="the inherited end of the engine's socketpair")
     connection = socket.socket(fileno=parser.parse_args().fd)
     gevent.signal_handler(signal.SIGUSR1, gevent.util.print_run_info, file=sys.stderr)
     ended: gevent.event.AsyncResult[float | None] = gevent.event.AsyncResult()      # the deadline of an orderly end, or None
+    faults: list[str] = []
 
     def handle(message: DaemonMessage) -> None:
         io_daemon.handle(message)
@@ -31,6 +32,7 @@ def main() -> int:
     def engine_gone(reason: str) -> None:
         if reason != END_OF_FILE:
             print(f"daemon: {reason}", file=sys.stderr)
+            faults.append(reason)
         ended.set(None)
 
     link = EngineLink(connection, handle, engine_gone)
@@ -41,5 +43,5 @@ def main() -> int:
     if deadline is not None:
         io_daemon.close(max(deadline - LAST_WORDS_SECONDS, 0.0))
         link.flush(LAST_WORDS_SECONDS)
-    return 0
+    return 1 if faults else 0
 
