@@ -28,7 +28,9 @@ class AnnounceTicket:
 class _Lane:
     """A budget and its timer."""
 
-    def __init__(self, budget: AnnounceBudget, clock: Callable[[], float], start_timer: Callable[[float, Callable[[], None]], Timer]) -> None:
+    def __init__(
+        self, budget: AnnounceBudget, clock: Callable[[], float], start_timer: Callable[[float, Callable[[], None]], Timer],
+    ) -> None:
         self.budget = budget
         self._clock = clock
         self._start_timer = start_timer

@@ -129,8 +129,10 @@ def _unpacked(packed: bytearray) -> bytes:
         raise TrackerError(f"answered with something that cannot be unpacked: {error}") from None
     if len(body) > MAX_TRACKER_RESPONSE_BYTES:
         raise TrackerError(_TOO_LARGE)
-    if not unpacker.eof or unpacker.unused_data:
-        raise TrackerError("answered with something that cannot be unpacked: " + ("more than one part" if unpacker.eof else "its end is missing"))
+    if not unpacker.eof:
+        raise TrackerError("answered with something that cannot be unpacked: its end is missing")
+    if unpacker.unused_data:
+        raise TrackerError("answered with something that cannot be unpacked: more than one part")
     return body
 
 

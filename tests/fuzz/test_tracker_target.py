@@ -2,8 +2,6 @@
 
 import contextlib
 
-import pytest
-
 from protocol.bencoding import encode
 from protocol.errors import TrackerError
 from protocol.limits import MAX_TRACKER_PEERS
@@ -30,8 +28,3 @@ def target(data: bytes) -> None:
 def test_any_answer_is_read_or_refused():
     for data in mutated(SEEDS):
         target(data)
-
-
-@pytest.mark.parametrize("data", [b"d8:intervali-0ee", b"d5:peersld2:ip0:4:porti1eeee", b"d5:peersld2:ip9:127.0.0.14:porti-1eeee", b"d8:retry in0:14:failure reason0:e"])
-def test_an_answer_that_was_a_trap_once_is_read_or_refused(data):
-    target(data)
