@@ -87,12 +87,16 @@ def test_pieces_of_files_that_are_too_short_are_not_read(tmp_path):
     assert store.read == [0, 1, 2]
 
 
-def test_a_missing_file_in_the_middle_takes_only_its_own_pieces_away(tmp_path):
-    torrent = build_torrent([("a", 2 * PIECE), ("b", 3 * PIECE), ("c", 2 * PIECE)])
+def test_a_missing_file_in_the_middle_takes_its_own_pieces_away_and_they_are_not_read(tmp_path):
+    torrent = build_torrent([("a", 2 * PIECE + 5), ("b", 3 * PIECE), ("c", 3 * PIECE)])
     store = a_store(torrent, tmp_path)
     write_all(store, torrent)
     os.unlink(tmp_path / "torrent" / "b")
-    assert check(a_store(torrent, tmp_path)) == [0, 1, 5, 6]
+    with (tmp_path / "torrent" / "a").open("ab") as file:
+        file.write(bytes(4 * PIECE))                    # too long: that does not stand for the next file
+    store = a_store(torrent, tmp_path)
+    assert check(store) == [0, 1, 6, 7, 8]
+    assert store.read == [0, 1, 6, 7, 8]
 
 
 def test_a_file_that_is_longer_than_it_should_be_is_good(tmp_path, torrent):
@@ -106,7 +110,7 @@ def test_a_file_that_is_longer_than_it_should_be_is_good(tmp_path, torrent):
 
 
 def test_a_hole_is_not_read_and_still_a_right_piece_when_zeros_are_right(tmp_path):
-    data = random.Random(1).randbytes(4 * PIECE) + bytes(8 * PIECE) + b"end" * 100
+    data = random.Random(1).randbytes(4 * PIECE) + bytes(8 * PIECE) + b"end" * 100     # the first part is not there
     torrent = single_file(len(data), data=data)
     store = a_store(torrent, tmp_path)
     store.write_piece(12, torrent.piece(12))

@@ -79,6 +79,15 @@ def test_files_of_an_owner_are_closed_with_it_those_in_use_when_they_are_put_bac
     assert not is_open(used) and is_open(other)
 
 
+def test_a_file_of_an_owner_that_is_gone_is_closed_by_its_last_user(paths):
+    files, opener = OpenFiles(10), Opener(paths)
+    with files.borrow("a", 1, opener(1)) as fd:
+        with files.borrow("a", 1, opener(1)):
+            files.close_all_of("a")
+        assert is_open(fd)
+    assert not is_open(fd)
+
+
 def test_a_failure_to_open_is_the_callers_and_leaves_nothing(tmp_path):
     files = OpenFiles(2)
     with pytest.raises(FileNotFoundError), files.borrow("a", 1, lambda: os.open(tmp_path / "missing", os.O_RDONLY)):
