@@ -21,7 +21,10 @@ import gevent
 from gevent.event import Event
 from gevent.monkey import get_original
 
-MAX_WAITING_JOBS: Final = 4096                          # of one duty; each holds a buffer, so what they hold is bounded before
+from protocol.errors import StorageError
+
+# Of one duty. Who submits holds a buffer for each job, or waits for its end, so this is never reached; if it is, somebody forgot that.
+MAX_WAITING_JOBS: Final = 1 << 16
 DUTIES: Final = ("writer", "reader", "syncer", "checker")
 
 Job = Callable[[], Any]
@@ -73,6 +76,10 @@ class DiskPool:
             self._idle.set()
 
 
+def _too_many() -> None:
+    raise StorageError(f"the disk does not keep up: {MAX_WAITING_JOBS} jobs wait for it")
+
+
 class DiskThread:
     """One duty: jobs are done one after the other, in the order they came."""
 
@@ -87,10 +94,13 @@ class DiskThread:
     def submit(self, job: Job, done: Done) -> bool:
         """Have `job()` run in the thread, then `done(what it returned, or the exception it raised)` in the hub.
 
-        `done` must not switch. False when too much waits, or after close: then neither is called. Never blocks.
+        `done` must not switch. When too much waits, it gets a StorageError and the job does not run. False after close: then neither
+        is called. Never blocks.
         """
-        if self._has_ended or self.num_jobs >= MAX_WAITING_JOBS:
+        if self._has_ended:
             return False
+        if self.num_jobs >= MAX_WAITING_JOBS:
+            job = _too_many
         if not self._is_running:
             self._is_running = True
             get_original("_thread", "start_new_thread")(self._run, ())

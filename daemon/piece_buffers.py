@@ -8,6 +8,16 @@ Idle buffers count as memory of the pool, too. Those of other sizes are dropped 
 """
 
 from collections import deque
+from typing import Final
+
+from protocol.limits import BLOCK_BYTES
+
+LEAST_COST_BYTES: Final = BLOCK_BYTES                   # a tiny piece costs bookkeeping, requests and a job for the disk as well
+
+
+def cost_of(size: int) -> int:
+    """Return how many bytes a buffer counts: so there is a bound for the number of pieces under way, too."""
+    return max(size, LEAST_COST_BYTES)
 
 
 class PieceBuffers:
@@ -25,18 +35,19 @@ class PieceBuffers:
 
         A torrent that holds none asks with `may_exceed`, so that pieces larger than the pool, or greedy neighbours, starve nobody.
         """
-        if self.used_bytes + size > self.limit_bytes and not may_exceed:
+        cost = cost_of(size)
+        if self.used_bytes + cost > self.limit_bytes and not may_exceed:
             return None
         same_size = self._idle.get(size)
         if same_size:
             buffer = same_size.pop()                    # the newest: most likely still in the processor's cache
-            self.idle_bytes -= size
+            self.idle_bytes -= cost
             if not same_size:
                 del self._idle[size]
         else:
-            self._drop_idle(self.limit_bytes - self.used_bytes - size)
+            self._drop_idle(self.limit_bytes - self.used_bytes - cost)
             buffer = bytearray(size)
-        self.used_bytes += size
+        self.used_bytes += cost
         self._used.add(id(buffer))
         return buffer
 
@@ -44,14 +55,15 @@ class PieceBuffers:
         """Take a buffer back. Nobody may hold a view of it any more: it will be filled with another piece."""
         self._used.remove(id(buffer))
         size = len(buffer)
-        self.used_bytes -= size
-        if self.used_bytes + size > self.limit_bytes:
+        cost = cost_of(size)
+        self.used_bytes -= cost
+        if self.used_bytes + cost > self.limit_bytes:
             return                                      # it had exceeded
-        self._drop_idle(self.limit_bytes - self.used_bytes - size)
+        self._drop_idle(self.limit_bytes - self.used_bytes - cost)
         same_size = self._idle.pop(size, None)
         self._idle[size] = same_size if same_size is not None else deque()
         self._idle[size].append(buffer)
-        self.idle_bytes += size
+        self.idle_bytes += cost
 
     def drop_idle(self) -> None:
         """Give all idle memory back, when nothing is downloading any more."""
@@ -62,6 +74,6 @@ class PieceBuffers:
         while self._idle and self.idle_bytes > most_bytes:
             size = next(iter(self._idle))
             self._idle[size].popleft()
-            self.idle_bytes -= size
+            self.idle_bytes -= cost_of(size)
             if not self._idle[size]:
                 del self._idle[size]

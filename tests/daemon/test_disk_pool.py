@@ -98,17 +98,19 @@ def test_a_slow_duty_does_not_hold_up_the_others_nor_the_hub(pool):
     assert waiting.get(timeout=10) is True
 
 
-def test_what_waits_is_bounded(pool, monkeypatch):
+def test_when_too_much_waits_a_job_ends_with_an_error(pool, monkeypatch):
     monkeypatch.setattr(disk_pool, "MAX_WAITING_JOBS", 3)
     lock, done = native_lock(), []
     lock.acquire()
-    accepted = [pool.writer.submit(lock.acquire if number == 0 else int, done.append) for number in range(5)]
-    assert accepted == [True, True, True, False, False]
-    assert pool.writer.num_jobs == 3
+    for number in range(5):
+        assert pool.writer.submit(lock.acquire if number == 0 else int, done.append)
+    assert pool.writer.num_jobs == 5
     lock.release()
     with gevent.Timeout(10, DidNotCome("results")):
-        while len(done) < 3:
+        while len(done) < 5:
             gevent.sleep(0.001)
+    assert done[:3] == [True, 0, 0]
+    assert [str(error) for error in done[3:]] == ["the disk does not keep up: 3 jobs wait for it"] * 2
     assert pool.writer.num_jobs == 0
     assert result_of(pool.writer, lambda: "again") == "again"
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from daemon.piece_buffers import PieceBuffers
+from daemon.piece_buffers import LEAST_COST_BYTES, PieceBuffers, cost_of
 
 KIB = 1024
 
@@ -43,6 +43,14 @@ def test_idle_buffers_of_another_size_make_room():
     assert buffers.idle_bytes == 16 * KIB
 
 
+def test_the_number_of_tiny_buffers_is_bounded_too():
+    buffers = PieceBuffers(10 * LEAST_COST_BYTES)
+    taken = [buffers.acquire(1) for _ in range(10)]
+    assert None not in taken and buffers.acquire(1) is None
+    buffers.release(taken.pop())
+    assert buffers.acquire(1) is not None
+
+
 def test_a_buffer_comes_back_only_once():
     buffers = PieceBuffers(64 * KIB)
     buffer = buffers.acquire(16 * KIB)
@@ -60,15 +68,15 @@ def test_idle_memory_can_be_given_back():
 
 def test_no_order_of_use_holds_more_memory_than_the_limit():
     rng = random.Random(1)
-    buffers = PieceBuffers(1_000)
+    buffers = PieceBuffers(1_000 * KIB)
     taken: list[bytearray] = []
     for _ in range(20_000):
         if rng.random() < 0.5:
-            buffer = buffers.acquire(rng.choice((1, 7, 100, 333, 1_000)))
+            buffer = buffers.acquire(rng.choice((1, 7, 100, 333, 1_000)) * KIB)
             if buffer is not None:
                 assert not any(buffer is other for other in taken)
                 taken.append(buffer)
         elif taken:
             buffers.release(taken.pop(rng.randrange(len(taken))))
-        assert buffers.used_bytes == sum(map(len, taken))
-        assert buffers.used_bytes + buffers.idle_bytes <= 1_000
+        assert buffers.used_bytes == sum(cost_of(len(buffer)) for buffer in taken)
+        assert buffers.used_bytes + buffers.idle_bytes <= 1_000 * KIB
