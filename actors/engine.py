@@ -22,6 +22,7 @@ from actors.session import Session
 from actors.ui_feed import UIFeed
 from protocol import daemon_messages as dm
 from protocol.errors import EvenswarmError
+from protocol.version import CLIENT_VERSION, PEER_ID_PREFIX
 from scheduler.settings import Settings
 
 ASK_TIMEOUT = 10.0                                      # an actor that does not answer in this time hangs
@@ -30,8 +31,6 @@ FRESH_VIEW_TIMEOUT = 0.5                                # gathering takes millis
 DAEMON_START_TIMEOUT = 20.0                             # a cold Python on a slow disk
 STOP_TORRENTS_TIMEOUT = 2.2                             # `stopped` to the trackers has 2 s of it
 STOP_DAEMON_TIMEOUT = 2.0
-PEER_ID_PREFIX = b"-EW0100-"                            # Azureus style (BEP 20)
-CLIENT_VERSION = "Evenswarm 0.1.0"
 
 
 class EngineNotStarted(EvenswarmError):

@@ -16,6 +16,7 @@ import gevent
 from protocol.errors import RemoteProtocolError, TrackerError
 from protocol.limits import MAX_TRACKER_REDIRECTS, MAX_TRACKER_RESPONSE_BYTES
 from protocol.tracker_messages import AnnounceResponse, one_line, parse_announce_response, tracker_name
+from protocol.version import USER_AGENT
 
 if TYPE_CHECKING:                                       # it costs memory: only those who have a tracker pay
     import urllib3
@@ -24,7 +25,6 @@ CONNECT_SECONDS: Final = 10.0
 READ_SECONDS: Final = 15.0                              # of silence
 READ_BYTES: Final = 1 << 16
 LARGE_RESPONSE_BYTES: Final = 1 << 15                   # parsing more keeps the event loop waiting: in a thread then
-USER_AGENT: Final = "Evenswarm/0.1.0"
 SCHEMES: Final = ("http", "https")
 
 _TOO_LARGE: Final = f"answered with more than {MAX_TRACKER_RESPONSE_BYTES} bytes"

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import run
+from protocol.version import VERSION
 from tests.architecture.source_tree import PACKAGES, ROOT
 from ui.commands.command_line import build_parser
 
@@ -79,3 +80,7 @@ def test_the_command_line_imports_nothing_big_before_it_is_needed():
 @pytest.mark.parametrize("command", ["download", "seed", "create", "show", "demo", "test"])
 def test_the_help_lists_the_command(command):
     assert re.search(rf"^    {command} ", build_parser().format_help(), re.MULTILINE)
+
+
+def test_the_version_of_the_package_is_the_one_that_peers_are_told():
+    assert setup()["metadata"]["version"] == VERSION

@@ -14,12 +14,12 @@ from pathlib import Path
 from protocol.errors import MetainfoError, StorageError
 from protocol.limits import MAX_PIECE_BYTES, MAX_PIECES, MIN_PIECE_BYTES
 from protocol.metainfo import build_metainfo, parse_metainfo
+from protocol.version import CLIENT_VERSION
 from ui.commands.progress import HashingProgress
 from ui.terminal.text import human_bytes, printable
 
 AIMED_PIECES = 1_500                                    # few enough for a small .torrent, many enough to share early
 LARGEST_CHOSEN_PIECE = 16 << 20                         # every client of the field takes 16 MiB
-CREATED_BY = "Evenswarm 0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         info[b"private"] = 1
     data = build_metainfo(
         info, tiers=tuple(tuple(part.strip() for part in tier.split(",")) for tier in arguments.tracker or ()),
-        web_seeds=tuple(arguments.web_seed or ()), comment=arguments.comment or "", created_by=CREATED_BY,
+        web_seeds=tuple(arguments.web_seed or ()), comment=arguments.comment or "", created_by=CLIENT_VERSION,
         creation_date=int(time.time()),
     )
     metainfo = parse_metainfo(data, str(arguments.output))       # what we write, we can read

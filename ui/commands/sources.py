@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import gevent
+
 from protocol.errors import MagnetError, MetainfoError, StorageError
 from protocol.limits import MAX_METAINFO_BYTES
 from protocol.magnet import parse_magnet
 from protocol.metainfo import Metainfo, parse_metainfo
+from protocol.version import USER_AGENT
 
 URL_DEADLINE_SECONDS = 30.0
 MAX_REDIRECTS = 5
@@ -39,10 +42,11 @@ def fetch(url: str) -> bytes:
 
     pool = urllib3.PoolManager(retries=urllib3.Retry(redirect=MAX_REDIRECTS, connect=0, read=0))
     try:
-        response = pool.request("GET", url, preload_content=False, timeout=urllib3.Timeout(total=URL_DEADLINE_SECONDS))
-        if response.status != 200:
-            raise MetainfoError(f"{url}: the server answered {response.status} {response.reason}")
-        data = response.read(MAX_METAINFO_BYTES + 1, decode_content=True)
+        with gevent.Timeout(URL_DEADLINE_SECONDS, MetainfoError(f"{url}: did not come within {URL_DEADLINE_SECONDS:.0f} s")):
+            response = pool.request("GET", url, preload_content=False, headers={"User-Agent": USER_AGENT})
+            if response.status != 200:
+                raise MetainfoError(f"{url}: the server answered {response.status} {response.reason}")
+            data = response.read(MAX_METAINFO_BYTES + 1, decode_content=True)
     except urllib3.exceptions.HTTPError as error:
         raise MetainfoError(f"{url}: {error}") from None
     finally:
