@@ -61,7 +61,7 @@ def test_a_server_that_never_ends_its_answer_is_given_up_after_a_deadline(server
 
 def test_nobody_there_is_a_clear_error(server):
     server.stop(timeout=0)
-    with pytest.raises(EvenswarmError, match="127.0.0.1"):
+    with pytest.raises(EvenswarmError, match=r"127\.0\.0\.1"):
         sources.read_metainfo(f"{server.url}/x")
 
 
