@@ -189,6 +189,17 @@ def test_torrents_without_a_peer_come_before_the_others_3_to_1():
     assert poor / rich == pytest.approx(3, rel=0.05)
 
 
+def test_a_torrent_whose_peers_are_all_dead_does_not_take_the_slots_of_those_that_have_some():
+    steps = QueueSteps(half_open_limit=4, connection_rate=0, unanswered_limit=100_000)
+    swarms = Swarms(steps, lambda slot: dead(slot) if slot.name == "hopeless" else (0.5, dm.HANDSHAKE_FAILED))
+    swarms.join("hopeless", 2_000)
+    for number in range(8):
+        swarms.join(f"t{number}", 100_000)
+        steps.incoming(f"t{number}")
+    swarms.run(20)
+    assert steps.queue.torrents[steps.hash_of("hopeless")].account.in_flight == 1
+
+
 def test_a_torrent_that_finds_its_first_peer_stands_behind_those_that_have_none():
     steps = QueueSteps()
     swarms = Swarms(steps, lambda slot: (0.2, dm.CONNECTED if slot.name == "lucky" else dm.LOCAL_BUSY))
