@@ -171,6 +171,7 @@ class DaemonLink(EngineActor):
         self._ending = True
         if self._process is not None:
             self._end_process()
+        super().on_stop()
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self.on_stop()

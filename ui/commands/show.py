@@ -11,7 +11,7 @@ from ui.terminal.text import human_bytes, printable
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it. Raises MetainfoError, MagnetError or StorageError."""
-    if arguments.source.startswith("magnet:"):
+    if arguments.source.lower().startswith("magnet:"):
         lines = describe_magnet(parse_magnet(arguments.source))
     else:
         lines = describe_metainfo(read_metainfo(arguments.source))

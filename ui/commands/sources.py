@@ -16,7 +16,7 @@ MAX_REDIRECTS = 5
 
 def read_metainfo(source: str) -> Metainfo:
     """Raises MetainfoError, MagnetError or StorageError."""
-    if source.startswith("magnet:"):
+    if source.lower().startswith("magnet:"):
         magnet = parse_magnet(source)
         raise MagnetError(f"{magnet.name or magnet.info_hash.hex()}: magnet links cannot be downloaded yet; give its .torrent")
     if source.startswith(("http://", "https://")):
