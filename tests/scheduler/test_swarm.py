@@ -126,6 +126,14 @@ def test_a_peer_that_drops_us_within_30_s_has_a_quick_disconnect(seconds, quick)
     assert (peer.state, peer.quick_disconnects, peer.reason) == (FAILED, quick, "end of file")
 
 
+def test_a_peer_that_stays_has_its_quick_disconnects_forgotten():
+    swarm = swarm_of(1)
+    for start, seconds in ((0.0, 1.0), (100.0, 1.0), (300.0, 60.0)):
+        peer = connect(swarm, start)
+        disconnect(swarm, peer, start + seconds, seconds)
+    assert peer.quick_disconnects == 0 and peer.next_try - 360 < 20
+
+
 def test_a_seed_that_has_nothing_to_give_to_a_seed_is_not_to_blame():
     swarm = swarm_of(1)
     peer = connect(swarm, 0.0)
