@@ -7,7 +7,8 @@
     complete NAME           and they are in its files: libtorrent says `finished` while up to 100 MB wait to be written
     all complete            all torrents are
     peer JSON               answer to the line `peers` on stdin, one for each peer
-    wire TEXT               what is said to peers and by them, with --show-wire
+    that is all             the end of that answer
+    wire TEXT               each message to a peer (==>) or from one (<==), with --show-wire
     error TEXT              a torrent cannot go on
 
 It is libtorrent as it comes, but: no DHT, LSD or port mapping (nothing here leaves the machine), and no µTP, because the
@@ -103,7 +104,7 @@ def report(session: libtorrent.session, num_torrents: int) -> None:
                         say("all complete")
                 case libtorrent.torrent_error_alert() | libtorrent.file_error_alert() | libtorrent.listen_failed_alert():
                     say(f"error {alert.message()}")
-                case libtorrent.peer_log_alert():
+                case libtorrent.peer_log_alert() if "<==" in alert.message() or "==>" in alert.message():
                     say(f"wire {alert.message()}")
 
 
@@ -118,6 +119,7 @@ def obey(handles: list[libtorrent.torrent_handle]) -> None:
                         "speaks_extensions": bool(peer.flags & libtorrent.peer_info.supports_extensions),
                         "is_seed": bool(peer.flags & libtorrent.peer_info.seed),
                     }))
+            say("that is all")
     os._exit(0)
 
 
