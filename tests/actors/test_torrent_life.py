@@ -190,6 +190,14 @@ def test_everybody_who_asked_to_stop_is_told():
     assert len(world.to_daemon(dm.StopTorrent)) == 1
 
 
+def test_a_second_stop_waits_for_what_the_first_one_waits_for():
+    world = TorrentWorld().run()
+    world.tell(m.StopTorrent(world.user), m.StopTorrent(world.user), dm.TorrentStopped(INFO_HASH))
+    assert world.user.take() == []
+    world.tell(m.AnnouncerStopped(INFO_HASH))
+    assert world.user.take() == [m.TorrentStoppedFully(INFO_HASH)] * 2
+
+
 def test_a_check_can_be_stopped_and_is_begun_anew():
     world = TorrentWorld()
     world.tell(m.StartTorrent())

@@ -93,6 +93,16 @@ def test_a_place_for_a_peer_of_a_dead_daemon_is_given_back():
     assert world.broker.take(m.ConnectionClosed) == [m.ConnectionClosed(grant_id)]
 
 
+def test_a_peer_of_the_next_daemon_is_not_mistaken_for_one_of_the_last_that_still_waited():
+    world = TorrentWorld().run()
+    knock = dm.IncomingPeer(INFO_HASH, 1, "80.1.1.1", 50_000, bytes(20))
+    world.tell(knock, m.DaemonLost())
+    world.daemon_is_ready()
+    world.forget().checked()
+    world.tell(knock)
+    assert world.broker.take(m.ReserveIncoming) == [m.ReserveIncoming(INFO_HASH, 1)]
+
+
 def test_a_seeding_torrent_takes_incoming_peers():
     world = TorrentWorld().run(ALL_PIECES)
     world.accept()

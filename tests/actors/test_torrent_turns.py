@@ -82,6 +82,18 @@ def test_a_closed_peer_makes_room_and_the_torrent_asks_at_once():
     assert asked(world) == [1]
 
 
+def test_a_full_torrent_sleeps_though_a_backoff_ends_and_presses_no_tracker():
+    world = TorrentWorld(peers=peers(2), settings=settings_from({"torrent_connection_limit": 1})).run()
+    world.fail(world.grant())
+    world.tell(m.PeersFound("pex", peers(3)))
+    world.connect()
+    world.connect()
+    world.forget()
+    assert world.timers == []
+    world.advance(100)
+    assert (asked(world), world.announcer.take(m.AnnounceNow)) == ([], [])
+
+
 def test_grants_use_up_what_was_asked_for_and_nothing_is_asked_twice():
     world = TorrentWorld(peers=peers(3)).run()
     for _ in range(3):

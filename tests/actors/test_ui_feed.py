@@ -160,6 +160,17 @@ def test_many_snapshots_that_tell_a_time_take_turns():
     assert sorted(itertools.chain(*rounds)) == hashes
 
 
+def test_torrents_whose_actors_died_take_no_turns_from_the_others():
+    hashes = [number.to_bytes(20, "big") for number in range(MAX_TIMED_SNAPSHOTS + 1)]
+    world = FeedWorld(*hashes)
+    world.look()
+    world.asked()
+    world.answer(*map(snapshot_of, hashes), changes_with_time=True)
+    for info_hash in hashes[:-1]:
+        world.torrents[info_hash].is_dead = True
+    assert world.gather() + world.gather() == [hashes[-1]]
+
+
 def test_one_gathering_is_bounded_and_the_rest_comes_next():
     hashes = [number.to_bytes(20, "big") for number in range(MAX_SNAPSHOTS + 5)]
     world = FeedWorld(*hashes)

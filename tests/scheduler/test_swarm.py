@@ -82,6 +82,14 @@ def test_a_dial_of_ours_that_was_cancelled_comes_after_those_never_tried():
     assert [dial(swarm, 1.0).address, dial(swarm, 1.0).address] == [address(2), address(1)]
 
 
+def test_a_dial_of_ours_that_was_cancelled_comes_before_those_that_succeeded_before():
+    swarm = swarm_of(1)
+    disconnect(swarm, connect(swarm, 0.0), 100.0)
+    swarm.add("pex", [address(2)], 200.0)
+    swarm.attempt_failed(dial(swarm, 200.0), CANCELLED, "stopped", 201.0)
+    assert dial(swarm, 201.0).address == address(2)
+
+
 # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
