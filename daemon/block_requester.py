@@ -16,6 +16,7 @@ from scheduler.request_pipeline import RequestPipeline
 STALL_SECONDS = 15.0
 SNUB_SECONDS = 60.0
 SKIPPED_SECONDS = 30.0                                  # a peer that sends others first may have forgotten what it skipped
+ENOUGH_BLOCKS = 16                                      # outstanding: who waits for a buffer then does not look for blocks besides
 LARGEST_BATCH = 32                                      # blocks asked for in one go while others are outstanding
 USUAL_REQUEST_QUEUE = 250                               # requests that a peer keeps if it does not say how many (BEP 10 `reqq`)
 UNREQUESTED_ALLOWANCE = 64                              # blocks on their way when we took back their requests, and a few by mistake
@@ -29,7 +30,7 @@ class BlockRequester:
 
     __slots__ = (
         "_allowance", "_awaits_first", "_batch", "_peer", "_pipeline", "_torrent", "allowed_fast", "asked_since", "depth", "downloaded",
-        "is_snubbed", "last_block_at", "lowat", "rate", "wasted", "window",
+        "is_snubbed", "is_waiting", "last_block_at", "lowat", "rate", "wasted", "window",
     )
 
     def __init__(self, peer: Any, torrent: Any, max_depth: int, now: float) -> None:
@@ -46,6 +47,7 @@ class BlockRequester:
         self.last_block_at = now
         self.asked_since = now                          # the last moment when nothing was outstanding
         self.is_snubbed = False
+        self.is_waiting = False                         # for a buffer
         self.downloaded = 0                             # payload bytes, wasted ones included
         self.wasted = 0
         self.rate = 0.0                                 # bytes per second
@@ -58,6 +60,8 @@ class BlockRequester:
         window, peer, torrent = self.window, self._peer, self._torrent
         room = self.depth - window.num_blocks
         if room < self._batch or not peer.am_interested or torrent.downloads is None:
+            return
+        if self.is_waiting and window.num_blocks >= ENOUGH_BLOCKS:
             return
         downloads = torrent.downloads
         if not peer.peer_choking:
@@ -181,10 +185,9 @@ class BlockRequester:
         self.fill()
 
     def wanted_lowat(self) -> int:
-        """Bytes that the kernel may gather before it wakes us: never more than what is outstanding for certain."""
-        outstanding = self.window.num_blocks * BLOCK_BYTES // 2
-        lowat = min(int(self.rate * LOWAT_SECONDS), LOWAT_MOST_BYTES, outstanding)
-        return lowat if lowat >= LOWAT_LEAST_BYTES else 1
+        """Bytes that the kernel may gather before it wakes us: never more than what is outstanding for certain; in a few steps."""
+        lowat = min(int(self.rate * LOWAT_SECONDS), LOWAT_MOST_BYTES, self.window.num_blocks * BLOCK_BYTES // 2)
+        return 1 << lowat.bit_length() - 1 if lowat >= LOWAT_LEAST_BYTES else 1
 
     def _set_depth(self) -> None:
         self.depth = self._pipeline.depth

@@ -30,7 +30,7 @@ class Queued:
 class BlockSender:
     """`wake` is called when `provide` may have something to give again. `torrent` is what SpanCache needs of one."""
 
-    __slots__ = ("_cache", "_outflow", "_queue", "_spans", "_torrent", "_waits_for", "_wake", "num_queued", "span_blocks")
+    __slots__ = ("_cache", "_outflow", "_queue", "_sending", "_spans", "_torrent", "_waits_for", "_wake", "num_queued", "span_blocks")
 
     def __init__(self, torrent: Any, cache: SpanCache, outflow: Outflow, wake: Any) -> None:
         self._torrent = torrent
@@ -40,6 +40,7 @@ class BlockSender:
         self._queue: deque[Queued] = deque()
         self._spans: deque[Span] = deque()              # in use: the one of the chunk being sent, and the next
         self._waits_for: Span | None = None
+        self._sending: Queued | None = None             # what the chunk in the outflow answers
         self.num_queued = 0
         self.span_blocks = FIRST_SPAN_BLOCKS
 
@@ -79,7 +80,13 @@ class BlockSender:
         return False
 
     def clear(self) -> list[tuple[int, int, int]]:
-        """Forget all requests that are not being sent; return them as (piece index, begin, length)."""
+        """Send the block under way to its end, and nothing more; return what was requested and will not be sent, as
+        (piece index, begin, length).
+        """
+        unsent = self._outflow.cut_chunk()
+        if unsent:
+            self._sending.first = self._sending.end - unsent
+            self._queue.appendleft(self._sending)
         block_size = self._torrent.layout.block_size
         requests = []
         for queued in self._queue:
@@ -120,13 +127,15 @@ class BlockSender:
                 span.waiting.append(self._span_is_read)
             return False
         if head.odd is not None:
-            self._queue.popleft()
+            self._sending = self._queue.popleft()
             self.num_queued -= 1
             self._outflow.set_chunk(span.wire, span.unit)
         else:
             end = min(head.end, span.first_block + span.num_blocks)
             self._outflow.set_chunk(span.slice(head.first, end - head.first))
             self.num_queued -= end - head.first
+            self._sending = Queued(head.piece_index, head.first)
+            self._sending.end = end
             head.first = end
             if head.first == head.end:
                 self._queue.popleft()

@@ -4,6 +4,7 @@ Who dialled speaks first. Who was dialled hears all 68 bytes, finds out whether 
 beyond the 68 bytes is read here, so what follows stays in the socket for the connection.
 """
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -35,11 +36,6 @@ class Handshaking:
         self._watcher.start(self._readable)
         self._timer = loop.timer(timeout)
         self._timer.start(self._timed_out, timeout)
-
-    @property
-    def is_silent(self) -> bool:
-        """Not a byte has come."""
-        return not self._data
 
     def answer(self, ours: bytes) -> str | None:
         """Send our half; why it could not be sent, or None. A fresh socket always has room for 68 bytes."""
@@ -82,7 +78,11 @@ class Handshaking:
             self._fail(str(error))
             return
         self._watcher.stop()
-        self._received(self)
+        try:
+            self._received(self)
+        except Exception as error:
+            traceback.print_exc()
+            self._fail(f"a fault of this client: {error!r}")
 
     def _timed_out(self, timeout: float) -> None:
         self._fail(f"no handshake within {timeout:g} s" if self.theirs is None else f"no place found within {timeout:g} s")

@@ -2,13 +2,16 @@
 
 import hashlib
 import time
+import traceback
 from collections.abc import Callable
-from random import SystemRandom
+from random import Random
 from typing import Any
+
+import gevent.event
 
 from daemon.peer_entrance import PeerEntrance
 from daemon.shared_parts import SharedParts, make_shared_parts
-from daemon.torrent_io import TorrentIo
+from daemon.torrent_io import STARTED, TorrentIo
 from protocol import daemon_messages as dm
 from protocol.bitfield import Bitfield
 from protocol.errors import EvenswarmError, LocalProtocolError
@@ -30,6 +33,9 @@ class IoDaemon:
         self._shut_down = shut_down
         self._torrents: dict[bytes, TorrentIo] = {}
         self._leaving: dict[bytes, list[dm.DaemonMessage]] = {}     # removed but not gone: what was said since waits
+        self._is_closing = False
+        self._num_stopping = 0
+        self._all_stopped = gevent.event.Event()
         self._metadata: dict[bytes, bytearray] = {}
         self._parts: SharedParts | None = None
         self._entrance: PeerEntrance | None = None
@@ -43,7 +49,9 @@ class IoDaemon:
         }
 
     def handle(self, message: dm.DaemonMessage) -> None:
-        """Do what the engine says. Never blocks, never switches."""
+        """Do what the engine says. Never blocks, never switches. After `close` nothing is done any more."""
+        if self._is_closing:
+            return
         if self._parts is None and not isinstance(message, dm.Configure | dm.Shutdown):
             raise LocalProtocolError(f"{type(message).__name__} before Configure")
         waiting = self._leaving.get(getattr(message, "info_hash", None))
@@ -55,7 +63,7 @@ class IoDaemon:
     def _configure(self, message: dm.Configure) -> None:
         if self._parts is not None:
             raise LocalProtocolError("Configure came twice")
-        self._parts = make_shared_parts(self._hub, time.monotonic, SystemRandom(), self._send, message)
+        self._parts = make_shared_parts(self._hub, time.monotonic, Random(), self._send, message)
         self._entrance = PeerEntrance(self._parts, self._torrents)
         self._send(self._entrance.listen())
         self._ticker = self._hub.loop.timer(TICK_SECONDS, TICK_SECONDS)
@@ -94,6 +102,8 @@ class IoDaemon:
 
     def _check_torrent(self, message: dm.CheckTorrent) -> None:
         if torrent := self._torrents.get(message.info_hash):
+            if torrent.state == STARTED:
+                raise LocalProtocolError(f"CheckTorrent of {torrent.info.name}, which is not stopped")
             torrent.check(Bitfield(torrent.layout.num_pieces))
 
     def _stop_torrent(self, message: dm.StopTorrent) -> None:
@@ -102,7 +112,7 @@ class IoDaemon:
         if torrent is None:
             self._send(dm.TorrentStopped(message.info_hash))
         else:
-            torrent.stop(lambda: self._send(dm.TorrentStopped(message.info_hash)))
+            self._stop(torrent, lambda: self._send(dm.TorrentStopped(message.info_hash)))
 
     def _remove_torrent(self, message: dm.RemoveTorrent) -> None:
         self._entrance.leave(message.info_hash, "the torrent was removed")
@@ -111,12 +121,23 @@ class IoDaemon:
             self._send(dm.TorrentStopped(message.info_hash))
             return
         self._leaving[message.info_hash] = []
-        torrent.stop(lambda: self._gone(message.info_hash))
+        self._stop(torrent, lambda: self._gone(message.info_hash))
 
     def _gone(self, info_hash: bytes) -> None:
         self._send(dm.TorrentStopped(info_hash))
         for message in self._leaving.pop(info_hash):
             self.handle(message)
+
+    def _stop(self, torrent: TorrentIo, then: Callable[[], None]) -> None:
+        self._num_stopping += 1
+
+        def stopped() -> None:
+            then()
+            self._num_stopping -= 1
+            if not self._num_stopping:
+                self._all_stopped.set()
+
+        torrent.stop(stopped)
 
     # ── peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -144,14 +165,23 @@ class IoDaemon:
         now = self._parts.clock()
         for torrent in list(self._torrents.values()):
             if torrent.is_active:
-                torrent.tick(now)
+                try:
+                    torrent.tick(now)
+                except Exception as error:
+                    traceback.print_exc()
+                    torrent.storage_failed(error)
 
     def close(self, timeout: float) -> bool:
         """Stop all torrents and make everything durable; False if that took longer. Switches: not for callbacks."""
         if self._parts is None:
             return True
+        ends_at = self._parts.clock() + timeout
+        self._is_closing = True
         self._ticker.stop()
         self._entrance.close()
+        self._all_stopped.clear()
         for torrent in self._torrents.values():
-            torrent.stop(lambda: None)
-        return self._parts.disk.close(timeout)
+            self._stop(torrent, lambda: None)
+        if self._num_stopping and not self._all_stopped.wait(timeout):
+            return False
+        return self._parts.disk.close(max(ends_at - self._parts.clock(), 0.0))

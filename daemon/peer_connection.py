@@ -31,7 +31,7 @@ class PeerConnection:
     """`torrent` is its TorrentIo; `key` is the connection id, by which the picker and the engine know it."""
 
     __slots__ = (
-        "_last_bytes_in", "_last_bytes_out", "_read_watcher", "_silent_since", "_unsent_since", "_write_watcher", "am_choking", "am_interested",
+        "_is_named", "_last_bytes_in", "_last_bytes_out", "_read_watcher", "_silent_since", "_unsent_since", "_write_watcher", "am_choking", "am_interested",
         "bitfield", "bytes_in", "client_name", "connected_at", "download_rate", "fast", "fast_blocks_left", "fast_pieces", "grant_id", "incoming",
         "inflow", "ip", "is_closed", "is_extended", "is_optimistic", "key", "listen_port", "outflow", "peer_choking", "peer_id", "peer_interested", "port", "requester", "sender", "socket",
         "supersedes", "torrent", "upload_rate", "window",
@@ -54,6 +54,7 @@ class PeerConnection:
         self.grant_id = grant_id
         self.client_name = ""
         self.listen_port = 0 if incoming else port      # 0 = unknown
+        self._is_named = False                          # its extension handshake told a name or a port
         self.connected_at = now
         self.is_closed = False
         self.supersedes: PeerConnection | None = None   # a duplicate to be closed once this one proves to be alive
@@ -111,6 +112,16 @@ class PeerConnection:
         self.socket.close()
         self.torrent.peer_closed(self, reason)
 
+    def fail(self, error: Exception) -> None:
+        """Something went wrong with it: end it and say what. A fault of ours is shown in full, and ends nothing else."""
+        if isinstance(error, RemoteProtocolError):
+            self.close(str(error))
+        elif isinstance(error, OSError):
+            self.close(reason_of(error))
+        else:
+            traceback.print_exception(error)
+            self.close(f"a fault of this client: {error!r}")
+
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def send(self, messages: bytes) -> None:
@@ -134,12 +145,8 @@ class PeerConnection:
         except StorageError as error:
             self.torrent.storage_failed(error)
             return
-        except OSError as error:
-            self.close(reason_of(error))
-            return
         except Exception as error:
-            traceback.print_exc()
-            self.close(f"a fault of this client: {error!r}")
+            self.fail(error)
             return
         if self.outflow.is_empty:
             self._write_watcher.stop()
@@ -152,7 +159,6 @@ class PeerConnection:
         self.is_optimistic = False
         self.send(wire.CHOKE_BYTES)
         requests = self.sender.clear()
-        self.outflow.cut_chunk()
         if self.fast and requests:
             self.send(b"".join(wire.build_reject(*request) for request in requests))
 
@@ -180,7 +186,7 @@ class PeerConnection:
             self.torrent.close_duplicate(duplicate)
         requester = self.requester
         requester.fill()
-        if requester.lowat > 1 and requester.lowat > requester.wanted_lowat():
+        if requester.rate:
             self.set_lowat(requester.wanted_lowat())
         if not self.outflow.has_chunk and self.sender.num_queued:
             self.flush()
@@ -313,22 +319,27 @@ class PeerConnection:
         if message.extended_id != HANDSHAKE_ID:
             return                                      # we named no extension that it could mean
         said = parse_extension_handshake(message.payload)
-        self.client_name = said.client_name or self.client_name
-        self.listen_port = said.listen_port or self.listen_port
         if said.request_queue:
             self.requester.peer_keeps(said.request_queue)
-        if said.client_name or said.listen_port:
+        if not self._is_named and (said.client_name or said.listen_port):
+            self._is_named = True                       # once: who changes its name all the time is not listened to
+            self.client_name = said.client_name or self.client_name
+            self.listen_port = said.listen_port or self.listen_port
             self.torrent.peer_named(self)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def tick(self, now: float) -> None:
         """Twice a second, after the rates were computed."""
+        try:
+            self._tick(now)
+        except Exception as error:
+            self.fail(error)
+
+    def _tick(self, now: float) -> None:
         if self.bytes_in != self._last_bytes_in:
             self._last_bytes_in = self.bytes_in
             self._silent_since = now
-            if self.requester.lowat != self.requester.wanted_lowat():
-                self.set_lowat(self.requester.wanted_lowat())
         elif now - self._silent_since > SILENCE_SECONDS:
             self.close(f"silent for {SILENCE_SECONDS:.0f} s")
             return

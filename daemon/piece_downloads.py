@@ -49,7 +49,9 @@ class PieceDownloads:
     def _open(self, piece_index: int) -> bool:
         """Get a buffer for a new piece."""
         size = self._torrent.layout.piece_length        # the last piece takes a whole one too, so that all are alike
-        buffer = self._buffers.acquire(size) or (self.drop_unavailable() and self._buffers.acquire(size))
+        buffer = self._buffers.acquire(size)
+        if not buffer and (self.drop_unavailable() or self._waiting_line.reclaim()):
+            buffer = self._buffers.acquire(size)
         if not buffer and not self.arriving and not self.num_writes:
             buffer = self._buffers.acquire(size, may_exceed=True)
         if not buffer:
@@ -156,6 +158,7 @@ class PieceDownloads:
     def close(self) -> None:
         """No connection is left: what is not whole is given up; what is being written will be told."""
         self._is_closed = True
+        self._waiting_line.in_use(self)
         for piece_index in list(self.arriving):
             self._drop(piece_index)
         self._waiting_line.buffer_is_free()

@@ -13,12 +13,10 @@ The buffers belong to the process, not to a connection: nothing here may switch 
 end of the parse. What is left of a message waits in the connection's own Inflow: a few bytes, or a place that is filled so far.
 """
 
-import traceback
 from struct import Struct
 from typing import Any
 
 from daemon.arriving_piece import ArrivingPiece
-from daemon.raw_socket import reason_of
 from daemon.request_window import HEADER_BYTES, Received
 from protocol.errors import RemoteProtocolError
 from protocol.limits import BLOCK_BYTES, MAX_WIRE_MESSAGE_BYTES
@@ -88,13 +86,8 @@ class ReceiveLoop:
                 peer.close("closed by the peer")
         except BlockingIOError:
             return
-        except RemoteProtocolError as error:
-            peer.close(str(error))
-        except OSError as error:
-            peer.close(reason_of(error))
         except Exception as error:
-            traceback.print_exc()
-            peer.close(f"a fault of this client: {error!r}")
+            peer.fail(error)
 
     def _receive(self, peer: Any) -> bool:
         """Return False at the end of the stream."""

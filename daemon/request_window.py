@@ -71,7 +71,7 @@ class RequestWindow:
         places: list[memoryview] = []
         headers = b""
         for run in self._runs[self._cursor:]:
-            if not run.in_place or most == 0:
+            if not run.in_place or not run.piece.is_open or most == 0:
                 break
             count = min(run.end - run.first, most)
             found = run.piece.blocks[run.first:run.first + count]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from protocol import daemon_messages as dm
 
 SMOOTHING_SECONDS: Final = 3.0                          # a rate follows a change within about this time
+SHORTEST_SECONDS: Final = 0.1
 
 
 class StatsReporter:
@@ -42,11 +43,19 @@ class StatsReporter:
             downloaded, uploaded = peer.downloaded, peer.uploaded
             before = self._readings.get(peer.key)
             self._readings[peer.key] = downloaded, uploaded
-            if before is None or seconds <= 0:
+            if before is None:
+                self._first_rates(peer, now)
                 continue
             weight = min(seconds / SMOOTHING_SECONDS, 1.0)
             peer.download_rate = _followed(peer.download_rate, (downloaded - before[0]) / seconds, weight)
             peer.upload_rate = _followed(peer.upload_rate, (uploaded - before[1]) / seconds, weight)
+
+    def _first_rates(self, peer: Any, now: float) -> None:
+        """Since it is here, if that is long enough to mean something."""
+        seconds = now - peer.connected_at
+        if seconds >= SHORTEST_SECONDS:
+            peer.download_rate = peer.downloaded / seconds
+            peer.upload_rate = peer.uploaded / seconds
 
     def report(self) -> None:
         """Tell the engine, if there is anything to tell."""

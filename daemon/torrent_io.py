@@ -49,12 +49,13 @@ class TorrentIo:
         self.bad_data = BadData(self)
         self.stats = StatsReporter(self)
         self._check: Any = None                         # under way
+        self._told_checked = 0                          # pieces, of this check
         self._to_announce: list[int] = []               # pieces that peers do not know of yet
         self._to_tell: list[int] = []                   # pieces that the engine does not know of yet
         self._to_sync: list[int] = []                   # pieces that are not durable yet
         self._synced_at = self.clock()
         self._num_syncs = 0                             # under way
-        self._stopped: Callable[[], None] | None = None # what to do when the stop is complete
+        self._stopped: list[Callable[[], None]] = []    # what to do when the stop is complete
 
     # ── for PeerGreeting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -76,6 +77,7 @@ class TorrentIo:
     def check(self, known: Bitfield) -> None:
         """Find out what is on disk; `known` needs no look. Answered by TorrentChecked or TorrentFailed."""
         self.state = CHECKING
+        self._told_checked = 0
         self._check = self.parts.checker.check(self.store, known, self._checked)
 
     def _checked(self, result: Bitfield | BaseException) -> None:
@@ -103,8 +105,8 @@ class TorrentIo:
             self.storage_failed(result)
 
     def stop(self, stopped: Callable[[], None]) -> None:
-        """Leave the swarm, make durable what was written, then call `stopped`. A second call replaces the first."""
-        self._stopped = stopped
+        """Leave the swarm, make durable what was written, then call `stopped`."""
+        self._stopped.append(stopped)
         if self._check is not None:
             self._check.stop()
             self._check = None
@@ -127,29 +129,28 @@ class TorrentIo:
     def _stop_further(self) -> None:
         """The next step of a stop: writes, then a sync, then the end."""
         self._earlier_downloads = [downloads for downloads in self._earlier_downloads if downloads.num_writes]
-        if self._stopped is None or self._earlier_downloads or self._num_syncs:
+        if not self._stopped or self._earlier_downloads or self._num_syncs:
             return
         if self._to_sync and self.state != FAILED:
             self._sync()
             return
-        stopped, self._stopped = self._stopped, None
+        callbacks, self._stopped = self._stopped, []
         self._tell()
         self.state = RESTING if self.state == STOPPING else self.state
         self.parts.disk.syncer.submit(self.store.close, _nothing)
-        stopped()
+        for stopped in callbacks:
+            stopped()
 
     def storage_failed(self, error: BaseException) -> None:
         """This machine's fault: nothing more can be done for this torrent until the user did something."""
         if self.state == FAILED:
             return
-        was_stopping = self.state == STOPPING
         self.state = FAILED
         self._leave("the torrent failed")
         self._tell()
         text = str(error) if isinstance(error, StorageError) else f"a fault of this client: {error!r}"
         self.send(dm.TorrentFailed(self.info_hash, text))
-        if was_stopping:
-            self._stop_further()
+        self._stop_further()
 
     # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -217,6 +218,7 @@ class TorrentIo:
             self, key, sock, handshake, ip, port, incoming, grant_id, self.parts.configure.max_pipeline_depth, self.parts.span_cache,
         )
         self.peers[key] = peer
+        self.parts.waiting_line.in_use(self.downloads)
         return peer
 
     def peer_closed(self, peer: PeerConnection, reason: str) -> None:
@@ -231,6 +233,8 @@ class TorrentIo:
         if self.downloads is not None and (peer.window.num_blocks or peer.inflow.target is not None):
             for other in list(self.peers.values()):     # what it had been asked for is free again
                 other.requester.fill()
+        if self.downloads is not None and not self.peers:
+            self.parts.waiting_line.idle(self.downloads)
         self.send(dm.PeerDisconnected(
             self.info_hash, peer.key, reason, self.clock() - peer.connected_at, peer.downloaded, peer.uploaded,
         ))
@@ -252,8 +256,9 @@ class TorrentIo:
 
     def tick(self, now: float) -> None:
         """Twice a second while it is active."""
-        if self._check is not None:
-            self.send(dm.CheckProgress(self.info_hash, self._check.pieces_checked))
+        if self._check is not None and self._check.pieces_checked > self._told_checked:
+            self._told_checked = self._check.pieces_checked
+            self.send(dm.CheckProgress(self.info_hash, self._told_checked))
         if self.peers:
             self.stats.measure(now)
             for peer in list(self.peers.values()):
