@@ -277,10 +277,10 @@ class PeerConnection:
     def _said_what_it_has(self, bitfield: Bitfield, fast_message: str | None) -> None:
         if fast_message and not self.fast:
             raise RemoteProtocolError(f"`{fast_message}` without the fast extension (BEP 6)")
-        if self.bitfield is not None:
-            raise RemoteProtocolError("says what it has a second time; that comes first and once (BEP 3)")
-        self._has(bitfield)
+        self._has(bitfield)                             # again, too: aria2 sends a bitfield where that is shorter than many `have`s
         self.update_interest()
+        if not self.window.num_blocks:
+            self.requester.fill()
         if bitfield.is_complete:
             self.torrent.peer_is_seed(self)
 
