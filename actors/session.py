@@ -57,7 +57,7 @@ class Session(EngineActor):
         self._daemons: tuple[Any, ...] = ()
         self._torrents: dict[bytes, SessionTorrent] = {}
         self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
-        self._connect_timeout = ConnectTimeout()
+        self._connect_timeout = ConnectTimeout(settings.connect_timeout)
         self._announce_gate = AnnounceGate()            # these two are shared by all announcers
         self._http_tracker = HttpTracker()
         self._awaited: set[bytes] = set()               # torrents that StopAllTorrents waits for
