@@ -49,8 +49,8 @@ def dial_outcome(code: int) -> str:
 
 def reason_of(error: OSError | int) -> str:
     """Return what people read: "connection refused"."""
-    code = error if isinstance(error, int) else error.errno
-    return os.strerror(code).lower() if code else str(error)
+    text = os.strerror(error) if isinstance(error, int) else error.strerror or str(error)
+    return text[:1].lower() + text[1:]
 
 
 def plain_address(address: tuple) -> tuple[str, int]:

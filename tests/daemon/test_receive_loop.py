@@ -1,5 +1,6 @@
 """The receive loop on real sockets: whatever comes in whatever portions, blocks land in their places and messages are handed on."""
 
+import itertools
 import struct
 
 import pytest
@@ -133,7 +134,7 @@ def test_blocks_and_messages_in_any_order_and_any_portions(data):
         if not in_place[block[0]]:
             told.append(("copy", *block, content(*block)))
     cuts = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=8))})
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in itertools.pairwise(cuts):
         connection.hear(stream[start:end])
     assert connection.reason == ""
     assert connection.blocks == [block for block in owed if in_place[block[0]]]
