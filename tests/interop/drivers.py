@@ -158,13 +158,13 @@ class Libtorrent(ForeignClient):
 
 
 class Aria2(ForeignClient):
-    """Hears of peers from trackers only; may be dialled, too."""
+    """Hears of peers from trackers only; may be dialled, too. `has_content`: it is to check what lies in its folder."""
 
     name = "aria2"
 
-    def __init__(self, *arguments, seeds: bool, **keywords) -> None:
+    def __init__(self, *arguments, has_content: bool = False, **keywords) -> None:
         super().__init__(*arguments, **keywords)
-        self._seeds = seeds
+        self._has_content = has_content
 
     @classmethod
     def missing(cls) -> str | None:
@@ -177,13 +177,14 @@ class Aria2(ForeignClient):
         return [
             "aria2c", *map(str, self.torrents), f"--dir={self.content}", f"--listen-port={self.port}", "--no-conf=true", "--enable-dht=false",
             "--enable-dht6=false", "--bt-enable-lpd=false", "--file-allocation=none", "--show-console-readout=false", "--summary-interval=0",
-            "--max-concurrent-downloads=100", f"--check-integrity={str(self._seeds).lower()}", "--seed-ratio=0",
+            "--max-concurrent-downloads=100", f"--check-integrity={str(self._has_content).lower()}", "--seed-ratio=0",
             f"--on-bt-download-complete={hook}",
         ]
 
     def is_ready(self) -> bool:
-        listens = "listening on TCP port" in self.said()
-        return listens and (not self._seeds or self.said().count("Verification finished") >= len(self.torrents))
+        said = self.said()
+        checked = len(re.findall("Verification finished|Checksum error detected", said))
+        return "listening on TCP port" in said and (not self._has_content or checked >= len(self.torrents))
 
     def is_complete(self) -> bool:
         return self.said().count("\na-torrent-is-complete\n") >= len(self.torrents)

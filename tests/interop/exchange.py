@@ -64,9 +64,9 @@ class Exchanges:
         return self._by_name[name]
 
 
-def foreign(client: type[ForeignClient], network: LoopbackNetwork, folder: Path, torrents: list[Path], seeds: bool) -> ForeignClient:
-    """That client, as a seed or not."""
-    return client(network, folder, torrents, **({"seeds": seeds} if client is Aria2 else {}))
+def foreign(client: type[ForeignClient], network: LoopbackNetwork, folder: Path, torrents: list[Path], has_content: bool) -> ForeignClient:
+    """That client; `has_content`: it is to check what lies in its folder."""
+    return client(network, folder, torrents, **({"has_content": has_content} if client is Aria2 else {}))
 
 
 def to_evenswarm(client: type[ForeignClient], network: LoopbackNetwork, payloads: list[Payload], folder: Path) -> Exchange:
@@ -75,7 +75,7 @@ def to_evenswarm(client: type[ForeignClient], network: LoopbackNetwork, payloads
     exchange = Exchange(folder / "evenswarm" / "content")
     with Tracker(network, folder) as tracker:
         torrents = [payload.with_tracker(folder, tracker.url) for payload in shared]
-        seed = foreign(client, network, folder / "seed", torrents, seeds=True)
+        seed = foreign(client, network, folder / "seed", torrents, has_content=True)
         for payload in shared:
             payload.copy_content(seed.content, with_padding=not client.knows_padding)
         with seed:
@@ -95,7 +95,7 @@ def from_evenswarm(client: type[ForeignClient], network: LoopbackNetwork, payloa
         content.mkdir(parents=True)
         for payload in shared:
             payload.copy_content(content, with_padding=False)
-        leech = foreign(client, network, folder / "leech", torrents, seeds=False)
+        leech = foreign(client, network, folder / "leech", torrents, has_content=False)
         exchange = Exchange(leech.content)
         with evenswarm(network, folder / "evenswarm", "seed", *map(str, torrents)) as ours:
             listening_address(ours)
