@@ -26,7 +26,7 @@ LOWAT_LEAST_BYTES = 32 << 10                            # below this a wake-up f
 
 
 class BlockRequester:
-    """Of one connection, `peer`. `torrent` has `picker`, `layout` and `downloads`."""
+    """Of one connection, `peer`. `torrent` has `picker`, `layout`, `downloads` and `pipeline_pool`."""
 
     __slots__ = (
         "_allowance", "_awaits_first", "_batch", "_peer", "_pipeline", "_torrent", "allowed_fast", "asked_since", "depth", "downloaded",
@@ -36,7 +36,7 @@ class BlockRequester:
     def __init__(self, peer: Any, torrent: Any, max_depth: int, now: float) -> None:
         self._peer = peer
         self._torrent = torrent
-        self._pipeline = RequestPipeline(max_depth)
+        self._pipeline = RequestPipeline(max_depth, torrent.pipeline_pool)
         self._pipeline.peer_keeps(USUAL_REQUEST_QUEUE)
         self._allowance = UNREQUESTED_ALLOWANCE
         self._batch = 1
@@ -180,9 +180,13 @@ class BlockRequester:
                 elif run.in_place and now - run.skipped_at > SKIPPED_SECONDS:
                     run.in_place = False
                     self._torrent.downloads.released(self._peer, run.piece.index, run.first, run.end - run.first)
-        self._pipeline.tick(now, rate, self.is_snubbed)
+        self._pipeline.tick(now, rate, self.is_snubbed, self._peer.am_interested and not self._peer.peer_choking)
         self._set_depth()
         self.fill()
+
+    def close(self) -> None:
+        """The connection is gone: others may have its part of the buffers."""
+        self._pipeline.close()
 
     def wanted_lowat(self) -> int:
         """Bytes that the kernel may gather before it wakes us: never more than what is outstanding for certain; in a few steps."""

@@ -14,6 +14,7 @@ from daemon.span_cache import SpanCache
 from daemon.waiting_line import WaitingLine
 from protocol.daemon_messages import Configure, DaemonMessage
 from scheduler.random_source import RandomSource
+from scheduler.request_pipeline import PipelinePool
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class SharedParts:
     checker: DataChecker
     buffers: PieceBuffers
     waiting_line: WaitingLine
+    pipeline_pool: PipelinePool
     span_cache: SpanCache
     receive_loop: ReceiveLoop
     listen_port: int = 0                                # 0 = nobody can dial us
@@ -44,5 +46,6 @@ def make_shared_parts(
     return SharedParts(
         loop=hub.loop, clock=clock, rng=rng, send=send, configure=configure, disk=disk, open_files=OpenFiles(),
         checker=DataChecker(disk.checker), buffers=PieceBuffers(configure.piece_buffer_bytes), waiting_line=WaitingLine(),
+        pipeline_pool=PipelinePool(configure.piece_buffer_bytes),
         span_cache=SpanCache(configure.read_cache_bytes, disk.reader.submit), receive_loop=ReceiveLoop(),
     )

@@ -34,6 +34,7 @@ class TorrentIo:
 
     def __init__(self, parts: SharedParts, info: Info, folder: str) -> None:
         self.parts = parts
+        self.pipeline_pool = parts.pipeline_pool
         self.clock = parts.clock
         self.info = info
         self.info_hash = info.info_hash
@@ -225,6 +226,7 @@ class TorrentIo:
         """Called by the connection, once."""
         del self.peers[peer.key]
         self.parts.waiting_line.leave(peer.requester)
+        peer.requester.close()
         self.stats.peer_left(peer)
         self.bad_data.peer_left(peer)
         self.choking.peer_left(peer)

@@ -15,11 +15,11 @@ def run_of(first_block: int, num_blocks: int) -> int:
 
 
 class OpenPiece:
-    """The blocks of one piece. `owner` has it for itself while that peer is there; None: anybody may join."""
+    """The blocks of one piece. `owner` has it for itself while that peer works on it; None: others may join."""
 
-    __slots__ = ("free", "full", "num_blocks", "owner", "piece_index", "received", "requested", "senders", "sole")
+    __slots__ = ("free", "full", "num_blocks", "owner", "piece_index", "received", "requested", "senders", "slow", "sole")
 
-    def __init__(self, piece_index: int, num_blocks: int, owner: PeerKey | None, sole: bool) -> None:
+    def __init__(self, piece_index: int, num_blocks: int, owner: PeerKey | None, sole: bool = False) -> None:
         self.piece_index = piece_index
         self.num_blocks = num_blocks
         self.full = (1 << num_blocks) - 1
@@ -28,6 +28,7 @@ class OpenPiece:
         self.requested: dict[PeerKey, int] = {}         # never an empty set
         self.senders: dict[PeerKey, int] = {}           # whose blocks were accepted
         self.owner = owner
+        self.slow = owner is None                       # begun by a slow peer, and not given up since
         self.sole = sole                                # it failed with several senders: not to be mixed again
 
     def take_first_run(self, peer_key: PeerKey, most_blocks: int) -> tuple[int, int]:

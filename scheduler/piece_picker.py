@@ -6,8 +6,9 @@ Considerations:
 - The first RANDOM_FIRST_PIECES pieces are random ones: a rare piece comes from few peers, hence slowly, and before we own whole
   pieces we have nothing to give.
 - Begun pieces before new ones: a piece counts only when it is whole, and until then it holds a buffer.
-- A fast peer gets pieces of its own: long runs of requests, one sender to blame. A piece that a slow peer began is open to all, and
-  a peer that can get no new piece (no buffer, or none left) joins any, at its other end.
+- A fast peer gets pieces of its own: long runs of requests, one sender to blame. Slow peers share theirs, so that few buffers wait for
+  slow blocks; fast ones stay out of those, or they would soon have a slow block in every piece. A fast one that can get no new piece (no buffer, or none
+  left) helps with any, from its other end; a slow one does so only when no new ones are left at all.
 - Blocks are picked as runs that lie together, so that all that follows (requests, receiving, bookkeeping) can be done by runs.
 - Endgame: only when each block that anybody could send is requested, a peer with (nearly) nothing to do is asked for blocks that
   others were asked for: the last ones, since the first to be asked sends the first ones next; few at a time, and no block of more
@@ -21,12 +22,14 @@ Costs do not grow with the number of pieces or peers but by the 1/30 operation a
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from protocol.bitfield import Bitfield
+from protocol.limits import BLOCK_BYTES
 from protocol.piece_layout import PieceIndex, PieceLayout
 from scheduler.open_piece import OpenPiece, PeerKey, run_of
 from scheduler.peer_pieces import PeerPieces, PieceHolders
+from scheduler.picking import NO_PIECE, BlockRun, PickerPeer, Picking
 from scheduler.pieces_under_way import IdlePiece, PiecesUnderWay
 from scheduler.random_source import RandomSource
 
@@ -36,44 +39,8 @@ ENDGAME_PEERS: Final = 3                                # that one block is requ
 ENDGAME_DEPTH: Final = 4                                # blocks outstanding to a peer, above which it gets none that others have
 
 UNTOUCHED, OPEN, VERIFIED = range(3)                    # states of a piece
-NO_PIECE: Final = -1
 
 CanOpen = Callable[[PieceIndex], bool]
-
-
-class BlockRun(NamedTuple):
-    """Blocks that lie together, to be requested. `shared`: (some of them) are outstanding to another peer, too."""
-
-    piece_index: PieceIndex
-    first_block: int
-    num_blocks: int
-    shared: bool
-
-
-class _Peer:
-    """One connection."""
-
-    __slots__ = ("current", "found_nothing_at", "open_pieces", "outstanding", "pieces", "witness")
-
-    def __init__(self) -> None:
-        self.pieces: PeerPieces | None = None
-        self.open_pieces: dict[int, OpenPiece] = {}     # with requests outstanding to it
-        self.outstanding = 0                            # blocks
-        self.current: OpenPiece | None = None           # where it goes on
-        self.witness = NO_PIECE                         # a piece that it has and we lack
-        self.found_nothing_at = -1                      # `_changes` when there was nothing for it
-
-
-class _Picking:
-    """One call of `pick` under way."""
-
-    __slots__ = ("left", "peer", "peer_key", "runs")
-
-    def __init__(self, peer_key: PeerKey, peer: _Peer, count: int) -> None:
-        self.peer_key = peer_key
-        self.peer = peer
-        self.left = count                               # blocks still to be picked
-        self.runs: list[BlockRun] = []
 
 
 class PiecePicker:
@@ -97,14 +64,14 @@ class PiecePicker:
         self._under_way = PiecesUnderWay()
         self._open = self._under_way.begun              # the same dictionary, which is needed at every step
         self._sole: set[int] = set()                    # failed with several senders
-        self._peers: dict[PeerKey, _Peer] = {}
+        self._peers: dict[PeerKey, PickerPeer] = {}
         self._changes = 0                               # counts what may give a peer something to do that found nothing before
 
     # ── What peers have ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def peer_joined(self, peer_key: PeerKey, bitfield: Bitfield) -> None:
         """A connection, and what its peer has (which replaces what was known of it)."""
-        peer = self._peers.setdefault(peer_key, _Peer())
+        peer = self._peers.setdefault(peer_key, PickerPeer())
         if peer.pieces is not None:
             self._holders.left(peer.pieces)
         peer.pieces = PeerPieces(bitfield)
@@ -143,15 +110,20 @@ class PiecePicker:
         peer = self._peers[peer_key]
         if peer.found_nothing_at == self._changes or count < 1:
             return []
-        picking = _Picking(peer_key, peer, count)
+        picking = Picking(peer_key, peer, count)
+        under_way, is_slow = self._under_way, self._is_slow(picking, self.layout.piece_length)
         if peer.current is not None and peer.current.free:
             self._take_first(picking, peer.current)
-        if picking.left and self._under_way.joinable:
-            self._join(picking)
+        if picking.left and under_way.abandoned:
+            self._join(picking, under_way.abandoned)
+        if picking.left and under_way.slow and is_slow:
+            self._join(picking, under_way.slow)
         if picking.left:
             self._take_new(picking, can_open)
-        if picking.left and self._under_way.owned:
-            self._join_owned(picking)
+        if picking.left and under_way.slow:
+            self._help(picking, under_way.slow)
+        if picking.left and under_way.owned and not (is_slow and self._untouched):
+            self._help(picking, under_way.owned)
         if not picking.runs and peer.outstanding < ENDGAME_DEPTH and self._is_endgame():
             self._take_busy(picking)
             if not picking.runs and not peer.outstanding:
@@ -161,7 +133,7 @@ class PiecePicker:
     def pick_among(self, peer_key: PeerKey, count: int, can_open: CanOpen, piece_indices: Iterable[int]) -> list[BlockRun]:
         """As `pick`, but only of these pieces: those that a peer sends though it chokes us (BEP 6, allowed fast)."""
         peer = self._peers[peer_key]
-        picking = _Picking(peer_key, peer, count)
+        picking = Picking(peer_key, peer, count)
         for piece_index in piece_indices:
             if not picking.left:
                 break
@@ -169,20 +141,18 @@ class PiecePicker:
                 continue
             if self._states[piece_index] == UNTOUCHED and can_open(PieceIndex(piece_index)):
                 self._begin(picking, piece_index)
-            elif piece_index in self._under_way.joinable:
-                self._take_first(picking, self._under_way.joinable[piece_index])
+            elif piece_index in self._under_way.abandoned:
+                self._take_first(picking, self._under_way.abandoned[piece_index])
         return picking.runs
 
-    def _take_first(self, picking: _Picking, piece: OpenPiece) -> None:
+    def _take_first(self, picking: Picking, piece: OpenPiece) -> None:
         """Request what is free in `piece`, from the front, as far as it goes."""
         if piece.sole:
             piece.owner = picking.peer_key
-        while picking.left and piece.free:
-            self._requested(picking, piece, piece.take_first_run(picking.peer_key, picking.left), shared=False)
+        picking.take_from_front(piece)
         self._under_way.place(piece)
-        picking.peer.current = piece if piece.free else None
 
-    def _take_new(self, picking: _Picking, can_open: CanOpen) -> None:
+    def _take_new(self, picking: Picking, can_open: CanOpen) -> None:
         """Begin new pieces, as long as there is room for them.
 
         One random place a call, and from there on to lower bits: where pieces are small, neighbours are also neighbours on disk.
@@ -205,58 +175,50 @@ class PiecePicker:
                 below ^= 1 << piece_bit
                 pieces &= self._untouched
 
-    def _begin(self, picking: _Picking, piece_index: int) -> None:
-        num_blocks = self.layout.num_blocks(piece_index)
-        is_fast = (picking.peer.outstanding + picking.left) * OWN_PIECE_PIPELINES >= num_blocks
+    def _begin(self, picking: Picking, piece_index: int) -> None:
         sole = piece_index in self._sole
-        piece = OpenPiece(piece_index, num_blocks, picking.peer_key if is_fast or sole else None, sole)
+        is_slow = self._is_slow(picking, self.layout.piece_size(piece_index))
+        piece = OpenPiece(piece_index, self.layout.num_blocks(piece_index), None if is_slow and not sole else picking.peer_key, sole)
         self._open[piece_index] = piece
         self._states[piece_index] = OPEN
         self._untouched ^= 1 << self._top - piece_index
         self._take_first(picking, piece)
 
-    def _join(self, picking: _Picking) -> None:
-        """Go on with pieces that are for everybody."""
-        for piece in tuple(self._under_way.joinable.values()):
+    def _is_slow(self, picking: Picking, piece_size: int) -> bool:
+        """The peer needs too long for a piece of that size alone."""
+        return (picking.peer.outstanding + picking.left) * OWN_PIECE_PIPELINES * BLOCK_BYTES < piece_size
+
+    def _join(self, picking: Picking, pieces: dict[int, OpenPiece]) -> None:
+        """Go on with one or some of `pieces`."""
+        for piece in tuple(pieces.values()):
             if piece.piece_index in picking.peer.pieces:
                 self._take_first(picking, piece)
                 if not picking.left:
                     return
 
-    def _join_owned(self, picking: _Picking) -> None:
-        """Go on with pieces that belong to one peer, also to another one: there is no new one to be had."""
-        for piece in tuple(self._under_way.owned.values()):
+    def _help(self, picking: Picking, pieces: dict[int, OpenPiece]) -> None:
+        """Take over something of `pieces`, on which others work: there is no new one to be had."""
+        for piece in tuple(pieces.values()):
             if piece.owner == picking.peer_key:
                 self._take_first(picking, piece)        # it gave blocks back while it was at another piece
             elif not piece.sole and piece.piece_index in picking.peer.pieces:
-                while picking.left and piece.free:
-                    self._requested(picking, piece, piece.take_last_run(picking.peer_key, picking.left), shared=False)
+                picking.take_from_end(piece)
                 self._under_way.place(piece)
             if not picking.left:
                 return
 
-    def _take_busy(self, picking: _Picking) -> None:
+    def _take_busy(self, picking: Picking) -> None:
         """Endgame: request a few blocks that others were asked for, of the pieces that were begun last."""
         picking.left = min(picking.left, ENDGAME_DEPTH - picking.peer.outstanding)
         for piece in reversed(self._open.values()):
             if piece.requested and not piece.sole and piece.piece_index in picking.peer.pieces:
-                run = piece.take_busy_run(picking.peer_key, picking.left, ENDGAME_PEERS)
-                while run[1]:
-                    self._requested(picking, piece, run, shared=True)
-                    run = piece.take_busy_run(picking.peer_key, picking.left, ENDGAME_PEERS) if picking.left else (0, 0)
+                picking.take_busy(piece, ENDGAME_PEERS)
                 if not picking.left:
                     return
 
     def _is_endgame(self) -> bool:
         """Each block that somebody connected has is received or requested."""
         return not (self._holders.has_any_of(self._untouched) or self._under_way.have_free_blocks(self._holders))
-
-    def _requested(self, picking: _Picking, piece: OpenPiece, run: tuple[int, int], shared: bool) -> None:
-        first, number = run
-        picking.left -= number
-        picking.runs.append(BlockRun(PieceIndex(piece.piece_index), first, number, shared))
-        picking.peer.outstanding += number
-        picking.peer.open_pieces[piece.piece_index] = piece
 
     # ── What became of it ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -300,7 +262,7 @@ class PiecePicker:
         for piece in list(peer.open_pieces.values()):
             self._release(peer_key, piece, piece.full)
         if peer.current is not None:
-            self._under_way.disown(peer_key, peer.current)
+            self._under_way.gave_up(peer_key, peer.current)
         peer.current = None
 
     def piece_complete(self, piece_index: int) -> bool:
@@ -347,7 +309,7 @@ class PiecePicker:
 
     # ── Keeping it together ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _find_witness(self, peer: _Peer) -> None:
+    def _find_witness(self, peer: PickerPeer) -> None:
         lacking = peer.pieces.common_with(self._missing)
         peer.witness = self._top - (lacking.bit_length() - 1) if lacking else NO_PIECE
 
@@ -364,8 +326,9 @@ class PiecePicker:
         self._changes += 1
         self._no_longer_outstanding(peer_key, piece, released)
         if peer_key not in piece.requested:
-            self._under_way.disown(peer_key, piece)
-        self._under_way.place(piece)
+            self._under_way.gave_up(peer_key, piece)
+        else:
+            self._under_way.place(piece)
 
     def _close(self, piece_index: int) -> None:
         for peer_key, blocks in self._under_way.close(piece_index).requested.items():

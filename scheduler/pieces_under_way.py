@@ -1,7 +1,8 @@
 """PiecesUnderWay: the begun pieces of one torrent, and where a pick finds those that still have free blocks.
 
-`joinable` are for everybody; `owned` have a peer that works on them alone, and are looked at when there is nothing else. Both are
-in the order in which pieces got there, so a piece does not wait for ever; `begun` is in the order of beginning.
+`abandoned` were given up by those who worked on them: everybody goes on with them first. `slow` are shared by slow peers. `owned` have a
+peer that works on them alone. Pieces of other kinds than their own are looked at by peers when there is no new piece to be had. All
+are in the order in which pieces got there, so a piece does not wait for ever; `begun` is in the order of beginning.
 """
 
 from typing import NamedTuple
@@ -22,31 +23,33 @@ class IdlePiece(NamedTuple):
 class PiecesUnderWay:
     """Begun pieces by index."""
 
-    __slots__ = ("begun", "joinable", "owned")
+    __slots__ = ("abandoned", "begun", "owned", "slow")
 
     def __init__(self) -> None:
         self.begun: dict[int, OpenPiece] = {}
-        self.joinable: dict[int, OpenPiece] = {}
+        self.abandoned: dict[int, OpenPiece] = {}
+        self.slow: dict[int, OpenPiece] = {}
         self.owned: dict[int, OpenPiece] = {}
 
     def place(self, piece: OpenPiece) -> None:
         """Put a piece, whose free blocks or owner may have changed, where it belongs."""
         index = piece.piece_index
-        if not piece.free:
-            self.joinable.pop(index, None)
-            self.owned.pop(index, None)
-        elif piece.owner is None:
-            self.owned.pop(index, None)
-            self.joinable[index] = piece
-        else:
-            self.joinable.pop(index, None)
-            self.owned[index] = piece
+        where = None if not piece.free else self.owned if piece.owner is not None else self.slow if piece.slow else self.abandoned
+        for pieces in (self.abandoned, self.slow, self.owned):
+            if pieces is not where:
+                pieces.pop(index, None)
+        if where is not None:
+            where[index] = piece
 
-    def disown(self, peer_key: PeerKey, piece: OpenPiece) -> None:
-        """This peer does not work on the piece any more: if it was its own, everybody may join."""
-        if piece.owner == peer_key and self.begun.get(piece.piece_index) is piece:
+    def gave_up(self, peer_key: PeerKey, piece: OpenPiece) -> None:
+        """This peer does not work on the piece any more, at least for now."""
+        if self.begun.get(piece.piece_index) is not piece:
+            return
+        if piece.owner == peer_key:
             piece.owner = None
-            self.place(piece)
+        elif not piece.requested:
+            piece.slow = False
+        self.place(piece)
 
     def close(self, piece_index: int) -> OpenPiece:
         """Take a piece out. Whoever still refers to it finds nothing free in it."""
@@ -65,12 +68,13 @@ class PiecesUnderWay:
 
     def have_free_blocks(self, holders: PieceHolders) -> bool:
         """Somebody could be asked for a block of which nobody was."""
-        return any(holders.has_any(index) for pieces in (self.joinable, self.owned) for index in pieces)
+        return any(holders.has_any(index) for pieces in (self.abandoned, self.slow, self.owned) for index in pieces)
 
     def check_invariants(self, most_peers: int) -> None:
         """Raises AssertionError where two places that must agree do not."""
         for index, piece in self.begun.items():
             piece.check_invariants(most_peers)
-            assert (index in self.joinable) == (bool(piece.free) and piece.owner is None), index
             assert (index in self.owned) == (bool(piece.free) and piece.owner is not None), index
-        assert self.begun.keys() >= self.joinable.keys() | self.owned.keys()
+            assert (index in self.slow) == (bool(piece.free) and piece.owner is None and piece.slow), index
+            assert (index in self.abandoned) == (bool(piece.free) and piece.owner is None and not piece.slow), index
+        assert self.begun.keys() >= self.abandoned.keys() | self.slow.keys() | self.owned.keys()
