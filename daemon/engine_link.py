@@ -58,6 +58,8 @@ class EngineLink:
         """Whatever ends one direction ends both."""
         try:
             reason = run()
+        except ConnectionError:                         # it died with something of ours unread
+            reason = END_OF_FILE
         except (OSError, LocalProtocolError) as error:
             reason = str(error)
         except Exception as error:
