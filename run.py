@@ -6,6 +6,7 @@ This file alone keeps to what any Python can read, Python 2 too, so that each ca
 import sys
 
 MINIMUM_PYTHON = (3, 11)
+EXIT_INTERRUPTED = 130                                  # 128 + SIGINT, as shells say it
 
 
 def check_python(version_info):
@@ -18,11 +19,13 @@ def check_python(version_info):
 
 def main():
     """Run the command in sys.argv and return its exit code. The console script `evenswarm` starts here: no bootstrap."""
-    from gevent import monkey
+    try:
+        from gevent import monkey
 
-    monkey.patch_all()                                  # before anything else is imported: nobody keeps an unpatched lock
-    from ui.commands import command_line
-
+        monkey.patch_all()                              # before anything else is imported: nobody keeps an unpatched lock
+        from ui.commands import command_line
+    except KeyboardInterrupt:                           # while all that loads; from here on the command line sees to it
+        return EXIT_INTERRUPTED
     return command_line.main(sys.argv[1:])
 
 

@@ -73,7 +73,7 @@ def test_a_source_that_is_none_is_named(tmp_path, source):
 
 
 @pytest.mark.parametrize(("option", "value"), [
-    ("--peer", "127.0.0.1"), ("--peer", "nowhere:1"), ("--set", "half_open_limit"), ("--set", "half_open_limit=many"), ("--set", "no_such=1"),
+    ("--peer", "127.0.0.1"), ("--peer", "nowhere:1"), ("--peer", "127.0.0.1:0"), ("--dir", ""), ("--set", "half_open_limit"), ("--set", "half_open_limit=many"), ("--set", "no_such=1"),
     ("--set", "connection_burst=0"), ("--profile", "reckless"), ("--listen", "127.0.0.1"),
 ])
 def test_a_bad_option_is_named(tmp_path, option, value):

@@ -8,7 +8,7 @@ from actors import snapshots
 from protocol.errors import EvenswarmError, SettingsError
 from protocol.metainfo import Metainfo
 from protocol.peer_address import PeerAddress
-from ui.commands.running_engine import EngineRun, download_folder, running_engine
+from ui.commands.running_engine import EngineRun, download_folder, running_engine, why_not_listening
 from ui.commands.sources import read_metainfo
 from ui.terminal.progress_view import progress_view
 from ui.terminal.text import printable
@@ -25,6 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not found:
         return EXIT_FAILED
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:
+        for address in engine_run.engine.addresses:
+            if not address.port:
+                view.complain(f"{why_not_listening(arguments, address)}; it goes on, but no peer can dial us")
         for source, metainfo in found:
             if not engine_run.engine.add(m.AddTorrent(metainfo, folder, source, peers)):
                 view.say(f"{printable(source)}: is the same torrent as another one here, taken once")
@@ -37,7 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
 def peer_address(text: str) -> PeerAddress:
     """Raises SettingsError for what is not an address and a port."""
     try:
-        return PeerAddress.parse(text)
+        address = PeerAddress.parse(text)
+        if not address.port:
+            raise ValueError("nobody listens on port 0")
+        return address
     except (EvenswarmError, ValueError) as error:
         raise SettingsError(f"--peer {text!r}: must be HOST:PORT with an IP address, for example 127.0.0.1:6881 ({error})") from None
 

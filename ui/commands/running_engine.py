@@ -36,12 +36,19 @@ def host_and_port(text: str, option: str) -> tuple[str, int]:
 
 def download_folder(text: str) -> str:
     """Make the folder if it is not there and return its absolute path. Raises StorageError."""
+    if not text:                                        # mostly a shell variable that is not set; Path would take it for "."
+        raise StorageError("--dir '': must name a folder")
     folder = Path(text).absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make the folder {folder}: {error.strerror}") from None
     return str(folder)
+
+
+def why_not_listening(arguments: argparse.Namespace, address: m.DaemonListening) -> str:
+    """What a daemon that cannot listen says."""
+    return f"cannot listen on {arguments.listen or address.host}: {address.error}"
 
 
 class EngineRun:

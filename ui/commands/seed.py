@@ -6,7 +6,7 @@ from actors import messages as m
 from actors import snapshots
 from protocol.errors import StorageError
 from ui.commands.download import EXIT_FAILED, errors_of, read_sources, say_change
-from ui.commands.running_engine import EngineRun, download_folder, running_engine
+from ui.commands.running_engine import EngineRun, download_folder, running_engine, why_not_listening
 from ui.terminal.progress_view import progress_view
 from ui.terminal.text import percent, printable
 
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:
         listening = engine_run.engine.addresses
         if all(not address.port for address in listening):
-            raise StorageError(f"cannot listen on {arguments.listen}: {listening[0].error}")
+            raise StorageError(why_not_listening(arguments, listening[0]))
         names = {metainfo.info.info_hash: metainfo.info.name for _, metainfo in found}
         for source, metainfo in found:
             engine_run.engine.add(m.AddTorrent(metainfo, folder, source))
