@@ -59,6 +59,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peer", action="append", default=[], metavar="HOST:PORT")
     parser.add_argument("--bind", action="store_true", help="dial from the address of --listen")
     parser.add_argument("--trust-files", action="store_true", help="all pieces are there, do not check them")
+    parser.add_argument("--only-look", action="store_true", help="connect, but request nothing")
     parser.add_argument("--show-wire", action="store_true", help="print the messages of peers")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER", help="a setting of libtorrent's")
     return parser.parse_args()
@@ -77,6 +78,8 @@ def torrent_parameters(path: str, arguments: argparse.Namespace) -> libtorrent.a
     parameters.flags &= ~(libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.paused)
     if arguments.trust_files:
         parameters.flags |= libtorrent.torrent_flags.seed_mode
+    if arguments.only_look:
+        parameters.flags |= libtorrent.torrent_flags.upload_mode
     return parameters
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.interop.drivers import READY_SECONDS, Libtorrent, evenswarm, listening_address, needs, wait_until
 from tests.interop.loopback_network import ROOT
-from tests.interop.payloads import KIB, Payload
+from tests.interop.payloads import Payload
 
 
 def our_version() -> str:
@@ -17,18 +17,17 @@ def our_version() -> str:
 
 @pytest.fixture(scope="module")
 def observer(network, payloads, tmp_path_factory) -> Iterator[Libtorrent]:
-    """A libtorrent that has downloaded from our seed and wrote down what was said."""
+    """A libtorrent that is connected to our seed, writes down what is said, and requests nothing: two seeds would part at once."""
     needs(Libtorrent, network)
     folder = tmp_path_factory.mktemp("seen")
     payload: Payload = payloads["pieces_of_16_kib"]
     (folder / "seed" / "content").mkdir(parents=True)
     payload.copy_content(folder / "seed" / "content", with_padding=False)
-    # a limit keeps it a leech for some seconds: two seeds part at once, and then there is nothing to be asked
-    slow = ("--show-wire", "--set", f"download_rate_limit={200 * KIB}")
+    options = ("--show-wire", "--only-look", "--set", "close_redundant_connections=0")
     with evenswarm(network, folder / "seed", "seed", str(payload.torrent)) as seed:
         peers = (listening_address(seed),)
-        with Libtorrent(network, folder / "libtorrent", [payload.torrent], peers=peers, options=slow) as client:
-            wait_until(lambda: "<== PIECE" in client.said(), lambda: f"no block came: {client.said()[-2000:]}", READY_SECONDS)
+        with Libtorrent(network, folder / "libtorrent", [payload.torrent], peers=peers, options=options) as client:
+            wait_until(lambda: bool(heard(client, "EXTENDED_HANDSHAKE")), lambda: f"it heard no handshake: {client.said()[-2000:]}", READY_SECONDS)
             yield client
 
 
