@@ -12,28 +12,29 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from daemon.request_window import HEADER_BYTES
+from daemon.span_buffer import WIRE_BLOCK_BYTES, SpanBuffer
 from protocol.limits import BLOCK_BYTES
 from protocol.peer_messages import piece_header
 
 SPAN_BLOCKS: Final = (64, 16, 4)                        # sizes; each begins at a multiple of its size
-WIRE_BLOCK_BYTES: Final = HEADER_BYTES + BLOCK_BYTES
 
 
 class Span:
     """Blocks `first_block` on of a piece. `wire` is None until it is read; `error` says why it could not be."""
 
-    __slots__ = ("buffer", "error", "first_block", "key", "num_blocks", "odd", "unit", "users", "waiting", "wire")
+    __slots__ = ("buffer", "error", "first_block", "key", "num_blocks", "num_bytes", "odd", "unit", "users", "waiting", "wire")
 
-    def __init__(self, key: tuple | None, first_block: int, num_blocks: int, buffer: bytearray, unit: int = WIRE_BLOCK_BYTES) -> None:
+    def __init__(self, key: tuple | None, first_block: int, num_blocks: int, num_bytes: int, unit: int = WIRE_BLOCK_BYTES) -> None:
         self.key = key
         self.first_block = first_block
         self.num_blocks = num_blocks
-        self.buffer: bytearray | None = buffer          # None when its memory was given back
+        self.num_bytes = num_bytes                      # of memory
         self.unit = unit                                # bytes of one message in `wire`
+        self.buffer: SpanBuffer | None = None           # None of an odd range, and when it was given back
         self.odd: tuple[int, int, int] | None = None    # (piece index, begin, length) of a range that is no block
         self.wire: memoryview | None = None
         self.error: BaseException | None = None
-        self.users = 0                                  # whoever sends from it, or will
+        self.users = 1                                  # whoever sends from it, or will
         self.waiting: list[Callable[[], None]] = []     # told when it is read, or failed
 
     def slice(self, first_block: int, num_blocks: int) -> memoryview:
@@ -48,64 +49,58 @@ class SpanCache:
     def __init__(self, limit_bytes: int, submit_read: Callable[[Callable[[], Any], Callable[[Any], None]], None]) -> None:
         self._limit_bytes = limit_bytes
         self._submit_read = submit_read
-        self._spans: OrderedDict[tuple, Span] = OrderedDict()   # the one used longest ago first
+        self._spans: dict[tuple, Span] = {}             # being read, or there
+        self._idle: OrderedDict[tuple, Span] = OrderedDict()    # of these, there and without users; the one used longest ago first
+        self._idle_bytes = 0
         self.used_bytes = 0
 
     def get(self, torrent: Any, piece_index: int, block_index: int, most_blocks: int) -> Span:
         """Return the span of `most_blocks` or less that holds this block, being read or there already. The caller is a user from now on."""
         for size in SPAN_BLOCKS:
-            key = (torrent.info_hash, piece_index, block_index // size, size)
-            span = self._spans.get(key)
+            span = self._spans.get((torrent.info_hash, piece_index, block_index // size, size))
             if span is not None:
-                self._spans.move_to_end(key)
+                if self._idle.pop(span.key, None) is not None:
+                    self._idle_bytes -= span.num_bytes
                 span.users += 1
                 return span
         for size in SPAN_BLOCKS:
-            if size <= most_blocks and (self._make_room(size) or size == SPAN_BLOCKS[-1]):
+            if size <= most_blocks and (self._has_room(size) or size == SPAN_BLOCKS[-1]):
                 return self._read_span(torrent, piece_index, block_index, size)
         raise ValueError(f"no span has {most_blocks} blocks or less")
 
     def read_odd(self, torrent: Any, piece_index: int, begin: int, length: int) -> Span:
         """Return a span of one message for a range that is not a block. It is not kept."""
-        span = Span(None, 0, 1, bytearray(HEADER_BYTES + length), HEADER_BYTES + length)
+        wire = memoryview(bytearray(HEADER_BYTES + length))
+        span = Span(None, 0, 1, len(wire), len(wire))
         span.odd = (piece_index, begin, length)
-        span.users = 1
-        self.used_bytes += len(span.buffer)
-        wire = memoryview(span.buffer)
+        self.used_bytes += span.num_bytes
         wire[:HEADER_BYTES] = piece_header(piece_index, begin, length)
-        self._read(torrent, span, piece_index, begin, [wire[HEADER_BYTES:]], len(wire))
+        self._read(torrent, span, piece_index, begin, [wire[HEADER_BYTES:]], wire)
         return span
 
     def release(self, span: Span) -> None:
         """One user less."""
         span.users -= 1
-        self._free_if_useless(span)
+        self._settle(span)
 
     def forget(self, info_hash: bytes) -> None:
         """Drop what is not in use of this torrent."""
-        for span in [span for span in self._spans.values() if span.key[0] == info_hash and not span.users and span.wire is not None]:
+        for span in [span for span in self._idle.values() if span.key[0] == info_hash]:
             self._free(span)
 
     def _read_span(self, torrent: Any, piece_index: int, block_index: int, size: int) -> Span:
-        layout = torrent.layout
         number = block_index // size
         first_block = number * size
-        num_blocks = min(size, layout.num_blocks(piece_index) - first_block)
-        buffer = self._buffer(num_blocks * WIRE_BLOCK_BYTES)
-        span = Span((torrent.info_hash, piece_index, number, size), first_block, num_blocks, buffer)
-        span.users = 1
+        num_blocks = min(size, torrent.layout.num_blocks(piece_index) - first_block)
+        buffer = self._buffer(num_blocks)
+        span = Span((torrent.info_hash, piece_index, number, size), first_block, num_blocks, buffer.num_bytes)
+        span.buffer = buffer
         self._spans[span.key] = span
-        wire = memoryview(buffer)
-        places, end = [], 0
-        for block in range(first_block, first_block + num_blocks):
-            length = layout.block_size(piece_index, block)
-            wire[end:end + HEADER_BYTES] = piece_header(piece_index, block * BLOCK_BYTES, length)
-            places.append(wire[end + HEADER_BYTES:end + HEADER_BYTES + length])
-            end += HEADER_BYTES + length
-        self._read(torrent, span, piece_index, first_block * BLOCK_BYTES, places, end)
+        wire, places = buffer.lay_out(torrent.layout, piece_index, first_block)
+        self._read(torrent, span, piece_index, first_block * BLOCK_BYTES, places, wire)
         return span
 
-    def _read(self, torrent: Any, span: Span, piece_index: int, begin: int, places: list[memoryview], end: int) -> None:
+    def _read(self, torrent: Any, span: Span, piece_index: int, begin: int, places: list[memoryview], wire: memoryview) -> None:
         store = torrent.store
 
         def job() -> None:
@@ -116,44 +111,44 @@ class SpanCache:
                 span.error = result
                 self._spans.pop(span.key, None)
             else:
-                span.wire = memoryview(span.buffer)[:end]
-            self._free_if_useless(span)
+                span.wire = wire
             waiting, span.waiting = span.waiting, []
+            self._settle(span)
             for tell in waiting:
                 tell()
 
         self._submit_read(job, done)
 
-    def _make_room(self, size: int) -> bool:
-        """Drop unused spans until one of `size` blocks fits; False if it does not."""
-        needed = size * WIRE_BLOCK_BYTES
-        if self.used_bytes + needed <= self._limit_bytes:
-            return True
-        unused = sum(len(span.buffer) for span in self._spans.values() if not span.users and span.wire is not None)
-        return self.used_bytes - unused + needed <= self._limit_bytes
+    def _has_room(self, size: int) -> bool:
+        """A span of `size` blocks fits, if need be in place of idle ones."""
+        return self.used_bytes - self._idle_bytes + size * WIRE_BLOCK_BYTES <= self._limit_bytes
 
-    def _buffer(self, num_bytes: int) -> bytearray:
-        """Memory for a span: that of the oldest unused ones if there is no room for more."""
-        while self.used_bytes + num_bytes > self._limit_bytes:
-            oldest = next((span for span in self._spans.values() if not span.users and span.wire is not None), None)
-            if oldest is None:
-                break
-            buffer = self._free(oldest)
-            if len(buffer) == num_bytes:
+    def _buffer(self, num_blocks: int) -> SpanBuffer:
+        """Memory for a span: that of the oldest idle ones if there is no room for more."""
+        num_bytes = num_blocks * WIRE_BLOCK_BYTES
+        while self._idle and self.used_bytes + num_bytes > self._limit_bytes:
+            buffer = self._free(next(iter(self._idle.values())))
+            if buffer.num_blocks == num_blocks:
                 self.used_bytes += num_bytes
                 return buffer
         self.used_bytes += num_bytes
-        return bytearray(num_bytes)
+        return SpanBuffer(num_blocks)
 
-    def _free_if_useless(self, span: Span) -> None:
-        """A span that is not kept ends with its last user."""
-        is_read = span.wire is not None or span.error is not None
-        if is_read and not span.users and span.key not in self._spans:
+    def _settle(self, span: Span) -> None:
+        """Without users a span that is there is idle, and one that is not kept ends."""
+        if span.users or (span.wire is None and span.error is None):
+            return
+        if self._spans.get(span.key) is span:
+            self._idle[span.key] = span
+            self._idle_bytes += span.num_bytes
+        else:
             self._free(span)
 
-    def _free(self, span: Span) -> bytearray:
+    def _free(self, span: Span) -> SpanBuffer | None:
         """Give its memory back."""
         self._spans.pop(span.key, None)
+        if self._idle.pop(span.key, None) is not None:
+            self._idle_bytes -= span.num_bytes
+        self.used_bytes -= span.num_bytes
         buffer, span.buffer = span.buffer, None
-        self.used_bytes -= len(buffer)
         return buffer
