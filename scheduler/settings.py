@@ -51,7 +51,7 @@ class Settings:
     offline: bool = False                               # only the given trackers and peers
     num_want: int = 50                                  # peers asked of a tracker
     piece_buffer_bytes: int = 32 << 20                  # of one daemon: pieces being received
-    read_cache_bytes: int = 16 << 20                    # of one daemon: pieces being served
+    read_cache_bytes: int = 4 << 20                     # of one daemon: pieces being served; more does not fit into a processor's cache
     upload_slots: int = 8                               # unchoked peers a torrent, the optimistic one included
     max_pipeline_depth: int = 500                       # requests outstanding to one peer
 
