@@ -1,6 +1,7 @@
 import argparse
 import hashlib
 import os
+import re
 import socket
 
 import pytest
@@ -86,3 +87,16 @@ def test_nothing_is_left_when_the_torrent_cannot_be_written(tmp_path):
     with pytest.raises(StorageError, match="target"):
         create.write_whole(tmp_path / "target", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
+
+
+@pytest.mark.parametrize(("option", "value", "named"), [
+    ("tracker", ["nonsense"], "--tracker 'nonsense'"), ("tracker", ["http://a/x", "http://b/x,http://c:99999/x"], "--tracker 'http://c:99999/x'"),
+    ("tracker", [""], "--tracker ''"), ("web_seed", ["udp://a/x"], "--web-seed 'udp://a/x'"), ("piece_length", 0, "--piece-length is 0"),
+])
+def test_what_no_client_could_use_is_refused_and_named_before_anything_is_hashed(tmp_path, option, value, named):
+    (tmp_path / "x").write_bytes(b"hello")
+    given = {"path": str(tmp_path / "x"), "output": str(tmp_path / "x.torrent"), "tracker": [], "piece_length": None, "private": False, "web_seed": [],
+             "comment": None, option: value}
+    with pytest.raises(MetainfoError, match=re.escape(named)):
+        create.run(argparse.Namespace(**given))
+    assert not (tmp_path / "x.torrent").exists()

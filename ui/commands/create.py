@@ -14,6 +14,7 @@ from pathlib import Path
 from protocol.errors import MetainfoError, StorageError
 from protocol.limits import MAX_PIECE_BYTES, MAX_PIECES, MIN_PIECE_BYTES
 from protocol.metainfo import build_metainfo, parse_metainfo
+from protocol.urls import TRACKER_SCHEMES, WEB_SEED_SCHEMES, usable_urls
 from protocol.version import CLIENT_VERSION
 from ui.commands.progress import HashingProgress
 from ui.terminal.text import human_bytes, printable
@@ -36,11 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
     path = Path(arguments.path)
     if not Path(arguments.output).absolute().parent.is_dir():
         raise StorageError(f"cannot write {arguments.output}: there is no folder {Path(arguments.output).parent}")      # before hours of hashing
+    tiers = tuple(checked_urls("--tracker", tier.split(","), TRACKER_SCHEMES) for tier in arguments.tracker)
+    web_seeds = checked_urls("--web-seed", arguments.web_seed, WEB_SEED_SCHEMES)
     files, skipped = find_files(path)
     for name in skipped:
         print(f"skipped {printable(str(name))}: neither a file nor a folder", file=sys.stderr)
     total = sum(file.length for file in files)
-    piece_length = checked_piece_length(arguments.piece_length or chosen_piece_length(total), total)
+    asked = arguments.piece_length
+    piece_length = checked_piece_length(chosen_piece_length(total) if asked is None else asked, total)
     with HashingProgress(total) as progress:
         pieces = b"".join(piece_hashes(files, piece_length, progress.advance))
     info = {b"name": os.fsencode(path.resolve().name), b"piece length": piece_length, b"pieces": pieces}
@@ -51,15 +55,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.private:
         info[b"private"] = 1
     data = build_metainfo(
-        info, tiers=tuple(tuple(part.strip() for part in tier.split(",")) for tier in arguments.tracker or ()),
-        web_seeds=tuple(arguments.web_seed or ()), comment=arguments.comment or "", created_by=CLIENT_VERSION,
-        creation_date=int(time.time()),
+        info, tiers=tiers, web_seeds=web_seeds, comment=arguments.comment or "", created_by=CLIENT_VERSION, creation_date=int(time.time()),
     )
     metainfo = parse_metainfo(data, str(arguments.output))       # what we write, we can read
     write_whole(Path(arguments.output), data)
     print(f"{printable(str(arguments.output))}: {metainfo.info.info_hash.hex()}, {len(files)} files, {human_bytes(total)}, "
           f"{metainfo.info.layout.num_pieces} pieces of {human_bytes(piece_length)}")
     return 0
+
+
+def checked_urls(option: str, urls: list[str], schemes: frozenset[str]) -> tuple[str, ...]:
+    """Return them without spaces around them. Raises MetainfoError for one that whoever reads the .torrent would leave out."""
+    for url in urls:
+        if not usable_urls([url], schemes, 1):
+            raise MetainfoError(f"{option} {url!r}: must be a URL that begins with {', '.join(f'{scheme}://' for scheme in sorted(schemes))} and names a host")
+    return tuple(url.strip() for url in urls)
 
 
 def find_files(path: Path) -> tuple[list[SourceFile], list[Path]]:
