@@ -20,6 +20,25 @@ def cost_of(size: int) -> int:
     return max(size, LEAST_COST_BYTES)
 
 
+class PieceBuffer(bytearray):
+    """Memory of the pool, with a view of each of its blocks: to make and drop 64 views for each piece costs as much as hashing a part of it."""
+
+    __slots__ = ("blocks",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        whole = memoryview(self)
+        self.blocks = [whole[start:start + BLOCK_BYTES] for start in range(0, size, BLOCK_BYTES)]
+
+    def blocks_of(self, size: int) -> list[memoryview]:
+        """The places of a piece of `size` bytes, which may be shorter than the buffer."""
+        if size == len(self):
+            return self.blocks.copy()
+        blocks = self.blocks[:-(-size // BLOCK_BYTES)]
+        blocks[-1] = blocks[-1][:size - (len(blocks) - 1) * BLOCK_BYTES]
+        return blocks
+
+
 class PieceBuffers:
     """Buffers of any size, together not more than `limit_bytes`, except those that were allowed to exceed it. Only for the hub's thread."""
 
@@ -27,10 +46,10 @@ class PieceBuffers:
         self.limit_bytes = limit_bytes
         self.used_bytes = 0                             # handed out
         self.idle_bytes = 0                             # kept for the next
-        self._idle: dict[int, deque[bytearray]] = {}    # by size; the size that came back last is the last key
+        self._idle: dict[int, deque[PieceBuffer]] = {}    # by size; the size that came back last is the last key
         self._used: set[int] = set()                    # id() of what is handed out: nothing comes back twice
 
-    def acquire(self, size: int, may_exceed: bool = False) -> bytearray | None:
+    def acquire(self, size: int, may_exceed: bool = False) -> PieceBuffer | None:
         """Return a buffer of exactly `size` bytes with undefined contents, or None when the limit is reached.
 
         A torrent that holds none asks with `may_exceed`, so that pieces larger than the pool, or greedy neighbours, starve nobody.
@@ -46,19 +65,20 @@ class PieceBuffers:
                 del self._idle[size]
         else:
             self._drop_idle(self.limit_bytes - self.used_bytes - cost)
-            buffer = bytearray(size)
+            buffer = PieceBuffer(size)
         self.used_bytes += cost
         self._used.add(id(buffer))
         return buffer
 
-    def release(self, buffer: bytearray) -> None:
+    def release(self, buffer: PieceBuffer) -> None:
         """Take a buffer back. Nobody may hold a view of it any more: it will be filled with another piece."""
         self._used.remove(id(buffer))
         size = len(buffer)
         cost = cost_of(size)
         self.used_bytes -= cost
         if self.used_bytes + cost > self.limit_bytes:
-            return                                      # it had exceeded
+            buffer.blocks.clear()                       # it had exceeded; its own views would keep it
+            return
         self._drop_idle(self.limit_bytes - self.used_bytes - cost)
         same_size = self._idle.pop(size, None)
         self._idle[size] = same_size if same_size is not None else deque()
@@ -73,7 +93,7 @@ class PieceBuffers:
         """Keep at most `most_bytes` idle; the size that was used longest ago goes first."""
         while self._idle and self.idle_bytes > most_bytes:
             size = next(iter(self._idle))
-            self._idle[size].popleft()
+            self._idle[size].popleft().blocks.clear()   # its own views would keep it
             self.idle_bytes -= cost_of(size)
             if not self._idle[size]:
                 del self._idle[size]

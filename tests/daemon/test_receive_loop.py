@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.arriving_piece import ArrivingPiece
+from daemon.piece_buffers import PieceBuffer
 from daemon.receive_loop import FORECAST_BLOCKS, Inflow, ReceiveLoop
 from daemon.request_window import RequestWindow
 from protocol.limits import BLOCK_BYTES, MAX_WIRE_MESSAGE_BYTES
@@ -30,7 +31,7 @@ class Connection:
         self.layout = layout
         self.inflow, self.window = Inflow(), RequestWindow()
         self.bytes_in, self.is_closed, self.reason = 0, False, ""
-        self.pieces = {index: ArrivingPiece(layout, index, bytearray(layout.piece_length)) for index in range(layout.num_pieces)}
+        self.pieces = {index: ArrivingPiece(layout, index, PieceBuffer(layout.piece_length)) for index in range(layout.num_pieces)}
         self.blocks: list[tuple[int, int]] = []
         self.said: list[object] = []
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.arriving_piece import ArrivingPiece
+from daemon.piece_buffers import PieceBuffer
 from daemon.request_window import RequestWindow
 from protocol.limits import BLOCK_BYTES
 from protocol.peer_messages import PIECE_HEADER_BYTES, expected_piece_headers
@@ -13,7 +14,7 @@ LAYOUT = PieceLayout(8 * BLOCK_BYTES, 20 * BLOCK_BYTES + 5)     # pieces of 8, 8
 
 
 def arriving(piece_index: int) -> ArrivingPiece:
-    return ArrivingPiece(LAYOUT, piece_index, bytearray(LAYOUT.piece_length))
+    return ArrivingPiece(LAYOUT, piece_index, PieceBuffer(LAYOUT.piece_length))
 
 
 def request(window: RequestWindow, piece: ArrivingPiece, first: int, count: int, in_place: bool = True) -> None:

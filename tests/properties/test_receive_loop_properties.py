@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.arriving_piece import ArrivingPiece
+from daemon.piece_buffers import PieceBuffer
 from daemon.receive_loop import Inflow, ReceiveLoop
 from daemon.request_window import RequestWindow
 from protocol import peer_messages as wire
@@ -59,6 +60,10 @@ class RecordingPeer:
 
     def close(self, reason):
         self.closed_because = reason
+
+    def fail(self, error):
+        assert isinstance(error, RemoteProtocolError), "only what the peer sent may end it"
+        self.close(str(error))
 
     def after_receive(self):
         pass
@@ -144,7 +149,7 @@ def answers(draw, requests):
 
 
 def check_agreement(data, sizes, requests):
-    pieces = [ArrivingPiece(LAYOUT, piece_index, bytearray(LAYOUT.piece_size(piece_index))) for piece_index in range(LAYOUT.num_pieces)]
+    pieces = [ArrivingPiece(LAYOUT, piece_index, PieceBuffer(LAYOUT.piece_size(piece_index))) for piece_index in range(LAYOUT.num_pieces)]
     peer, loop = RecordingPeer(data, sizes, pieces, requests), ReceiveLoop()
     while not peer.is_closed:
         loop.receive(peer)
