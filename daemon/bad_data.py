@@ -19,6 +19,7 @@ class BadData:
         self._torrent = torrent
         self._smart_ban = SmartBan()
         self._departed: OrderedDict[int, tuple[str, int]] = OrderedDict()
+        self._convicted: set[int] = set()               # connections that are being closed for it
 
     def is_suspect(self, piece_index: int) -> bool:
         """The digests of its blocks are of interest though its hash is right."""
@@ -26,7 +27,9 @@ class BadData:
 
     def peer_left(self, peer: Any) -> None:
         """What it sent may still turn out to be bad."""
-        if peer.downloaded:
+        if peer.key in self._convicted:
+            self._convicted.discard(peer.key)
+        elif peer.downloaded:
             self._departed[peer.key] = peer.ip, peer.port
             if len(self._departed) > MOST_DEPARTED:
                 self._departed.popitem(last=False)
@@ -41,11 +44,12 @@ class BadData:
         self._convict(self._smart_ban.piece_verified(piece_index, digests), piece_index)
 
     def _convict(self, keys: set[int], piece_index: int) -> None:
+        reason = f"{REASON} (piece {piece_index})"
         for key in keys:
             peer = self._torrent.peers.get(key)
-            ip, port = (peer.ip, peer.port) if peer is not None else self._departed.get(key, ("", 0))
-            reason = f"{REASON} (piece {piece_index})"
-            if ip:
-                self._torrent.send(dm.PeerBanned(self._torrent.info_hash, key, ip, port, reason))
+            address = (peer.ip, peer.port) if peer is not None else self._departed.pop(key, None)
+            if address is not None:                     # otherwise that was told already
+                self._torrent.send(dm.PeerBanned(self._torrent.info_hash, key, *address, reason))
             if peer is not None:
+                self._convicted.add(key)
                 peer.close(reason)

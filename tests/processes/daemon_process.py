@@ -73,16 +73,20 @@ class DaemonProcess:
     def wait_for(self, kind: Any, when: Callable[[Any], bool] = lambda message: True, timeout: float = 20.0, after: int = 0) -> Any:
         """Return the first message (from number `after` on) of this kind for which `when` holds, waiting for it if need be."""
         seen = after
-        with gevent.Timeout(timeout, MessageDidNotCome(f"{kind} did not come, but {self.messages[after:][-8:]}")):
-            while True:
-                self._news.clear()
-                for message in self.messages[seen:]:
-                    seen += 1
-                    if isinstance(message, kind) and when(message):
-                        return message
-                if self.has_ended.is_set():
-                    raise MessageDidNotCome(f"{kind} did not come before the daemon ended, but {self.messages[after:][-8:]}")
-                self._news.wait()
+        try:
+            with gevent.Timeout(timeout):
+                while not self.has_ended.is_set() or seen < len(self.messages):
+                    self._news.clear()
+                    for message in self.messages[seen:]:
+                        seen += 1
+                        if isinstance(message, kind) and when(message):
+                            return message
+                    if not self.has_ended.is_set():
+                        self._news.wait()
+        except gevent.Timeout:
+            pass
+        state = "the daemon ended" if self.has_ended.is_set() else f"waited {timeout} s"
+        raise MessageDidNotCome(f"{kind} did not come ({state}), but {self.messages[after:][-8:]}")
 
     def all_of(self, kind: Any) -> list[Any]:
         """The messages of this kind so far."""

@@ -9,6 +9,7 @@ import libtorrent
 import pytest
 
 from protocol import daemon_messages as dm
+from protocol.bitfield import Bitfield
 from protocol.metainfo import parse_metainfo
 from tests.processes.daemon_process import DaemonProcess
 from tests.processes.torrent_files import TestTorrent, make_torrent
@@ -35,12 +36,12 @@ def wait_for_all(daemon: DaemonProcess, torrent: TestTorrent, timeout: float = 3
     """Until each piece is durable."""
     durable: set[int] = set()
 
-    def adds_up(message: dm.PiecesDurable) -> bool:
+    def adds_up(message: dm.PiecesDurable | dm.TorrentChecked) -> bool:
         if message.info_hash == torrent.info_hash:
-            durable.update(message.piece_indices)
+            durable.update(Bitfield.from_bytes(message.verified, num_pieces(torrent)) if isinstance(message, dm.TorrentChecked) else message.piece_indices)
         return len(durable) == num_pieces(torrent)
 
-    daemon.wait_for(dm.PiecesDurable, adds_up, timeout=timeout)
+    daemon.wait_for(dm.PiecesDurable | dm.TorrentChecked, adds_up, timeout=timeout)
 
 
 def libtorrent_session() -> libtorrent.session:
