@@ -52,6 +52,12 @@ def cpu_seconds_of_one(pid: int) -> float:
         return 0.0
 
 
+def machine_busy_seconds() -> float:
+    """CPU time that all cores together spent on anything at all, since the machine started."""
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    return (user + nice + system + irq + softirq + steal) * TICK_SECONDS
+
+
 def memory(pid: int) -> Memory:
     """What the tree occupies now."""
     pss = rss = 0

@@ -7,9 +7,9 @@ connections; seed to a libtorrent that downloads. One client at a time, in turn,
 
 What is measured is the transfer, not the start of a program, for all in the same way. It begins when the other side sees the
 first peer (the fast seeder: the first handshake; libtorrent: the first connection) and ends when the downloading client
-says that it has everything, which is after its last hash. CPU is what the client's whole process tree used between these two
-moments. Memory is sampled from start to end in one round more that is not timed. Each file is hashed afterwards; a wrong one is a
-failure, not a result. Nobody is pinned to a core.
+says that it has everything in its file, which is after its last hash. CPU is what the client's whole process tree used between
+these two moments. Memory is sampled from start to end in one round more that is not timed. Each file is hashed afterwards; a
+wrong one is a failure, not a result. Nobody is pinned to a core. A run during which the machine did other things is repeated.
 """
 
 import argparse
@@ -20,11 +20,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from benchmarks import contestants, report
 from benchmarks.payload import Payload, is_intact, make_payload
-from benchmarks.process_cost import Memory, PeakMemory, cpu_seconds
+from benchmarks.process_cost import Memory, PeakMemory, cpu_seconds, machine_busy_seconds
 from benchmarks.ram_disk import NotARamDisk, ram_disk_folder
 from benchmarks.talking_process import DidNotSay, TalkingProcess
 
@@ -57,6 +58,17 @@ CASES = (
     Case("seeding", "Seed to libtorrent", 1.0, 0.5, seeds=True),
 )
 GOAL_MEMORY_BYTES = 120_000_000
+MOST_DISTURBANCE = 0.1                                  # of a core, used by processes that do not belong to the run
+CALM_DOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """MB/s, CPU seconds a GiB, and how much of a core others used meanwhile."""
+
+    rate: float
+    cpu: float
+    disturbance: float
 
 
 @dataclass(slots=True)
@@ -67,6 +79,13 @@ class Figures:
     cpu: list[float] = field(default_factory=list)              # CPU seconds a GiB
     memory: Memory | None = None
     failures: list[str] = field(default_factory=list)
+    num_disturbed: int = 0
+
+    def take(self, run: Run) -> None:
+        """One round more."""
+        self.rates.append(run.rate)
+        self.cpu.append(run.cpu)
+        self.num_disturbed += run.disturbance > MOST_DISTURBANCE
 
 
 class WrongBytes(Exception):
@@ -90,43 +109,45 @@ class Bench:
         finally:
             shutil.rmtree(target)
 
-    def transfer(self, client: TalkingProcess, other: TalkingProcess, downloads: TalkingProcess, says: str) -> tuple[float, float]:
-        """Time one transfer between `other`, which says when it has a peer, and `client`, whose cost is measured. Return MB/s and CPU seconds a GiB."""
+    def transfer(self, client: TalkingProcess, other: TalkingProcess, downloader: TalkingProcess, says: str) -> Run:
+        """Time one transfer between `client`, whose cost is measured, and `other`, which says when they are connected."""
         other.wait_for("connected", READY_SECONDS)
-        begun, cpu_before = time.monotonic(), cpu_seconds(client.pid)
-        downloads.wait_for(says, TRANSFER_SECONDS)
-        ended, cpu_after = time.monotonic(), cpu_seconds(client.pid)
-        return self.payload.size / (ended - begun) / 1e6, (cpu_after - cpu_before) * GIBIBYTE / self.payload.size
+        begun, cpu_before, others_before = time.monotonic(), cpu_seconds(client.pid), others_cpu_seconds(client, other)
+        downloader.wait_for(says, TRANSFER_SECONDS)
+        ended, cpu_after, others_after = time.monotonic(), cpu_seconds(client.pid), others_cpu_seconds(client, other)
+        elapsed = ended - begun
+        return Run(self.payload.size / elapsed / 1e6, (cpu_after - cpu_before) * GIBIBYTE / self.payload.size, (others_after - others_before) / elapsed)
 
     def verify(self, folder: Path) -> None:
         """Raises WrongBytes."""
         if not is_intact(folder / self.payload.file.name, self.payload):
             raise WrongBytes("the file differs from what was seeded")
 
-    def download(self, name: str, seeder: TalkingProcess, peers: list[str], tracker: str, figures: Figures, timed: bool) -> None:
+    def download(self, name: str, seeder: TalkingProcess, peers: list[str], tracker: str, figures: Figures, timed: bool) -> Run:
         """One run of `name` as a downloader."""
         with self.empty_folder() as folder:
             running = contestants.download(name, self.payload.torrent, folder, peers, tracker)
             seeder.forget()
             with TalkingProcess(running.command) as client, observed(client, figures, timed):
-                result = self.transfer(client, seeder, client, running.says)
+                run = self.transfer(client, seeder, client, running.says)
             self.verify(folder)
-        if timed:
-            figures.rates.append(result[0])
-            figures.cpu.append(result[1])
+        return run
 
-    def seed(self, name: str, figures: Figures, timed: bool) -> None:
+    def seed(self, name: str, figures: Figures, timed: bool) -> Run:
         """One run of `name` as a seed for libtorrent, which dials it in the clear so that nobody's first dial fails."""
         running, address = contestants.seed(name, self.payload.torrent, self.payload.file.parent)
         with self.empty_folder() as folder, TalkingProcess(running.command) as client, observed(client, figures, timed):
             client.wait_for(running.says, READY_SECONDS)
             options = ("--peer", address, "--set", "out_enc_policy=2")
             with TalkingProcess(contestants.libtorrent_command([self.payload.torrent], folder, "127.0.0.1:0", *options)) as downloader:
-                result = self.transfer(client, downloader, downloader, "all complete")
+                run = self.transfer(client, downloader, downloader, "all complete")
             self.verify(folder)
-        if timed:
-            figures.rates.append(result[0])
-            figures.cpu.append(result[1])
+        return run
+
+
+def others_cpu_seconds(*processes: TalkingProcess) -> float:
+    """What the machine spent on anything but these and ourselves."""
+    return machine_busy_seconds() - sum(cpu_seconds(process.pid) for process in processes) - time.process_time()
 
 
 @contextlib.contextmanager
@@ -160,8 +181,8 @@ def other_side(case: Case, payload: Payload) -> Iterator[tuple[TalkingProcess, l
             yield seeder, peers, tracker_process.wait_for("listening", READY_SECONDS).split()[1]
 
 
-def run_case(case: Case, bench: Bench, names: list[str], runs: int, say: Callable[[str], None]) -> dict[str, Figures]:
-    """All rounds of one case; the last one is for memory."""
+def run_case(case: Case, bench: Bench, names: list[str], runs: int, patience: int, say: Callable[[str], None]) -> dict[str, Figures]:
+    """All rounds of one case; the last one is for memory. A disturbed run is repeated up to `patience` times."""
     found = {name: Figures() for name in names}
     with other_side(case, bench.payload) as other:
         for number in range(runs + 1):
@@ -169,19 +190,27 @@ def run_case(case: Case, bench: Bench, names: list[str], runs: int, say: Callabl
             for name in names[number % len(names):] + names[:number % len(names)]:
                 figures = found[name]
                 try:
-                    if other is None:
-                        bench.seed(name, figures, timed)
-                    else:
-                        bench.download(name, *other, figures, timed)
+                    run = calm_run(partial(bench.seed, name) if other is None else partial(bench.download, name, *other), figures, timed, patience)
                 except (DidNotSay, WrongBytes, FileNotFoundError) as error:
                     figures.failures.append(str(error))
                     say(f"{case.key}: {name} failed: {error}")
                     continue
                 if timed:
-                    say(f"{case.key} {number + 1}/{runs}: {name} {figures.rates[-1]:,.0f} MB/s, {figures.cpu[-1]:.2f} CPU s/GiB")
+                    figures.take(run)
+                    say(f"{case.key} {number + 1}/{runs}: {name} {run.rate:,.0f} MB/s, {run.cpu:.2f} CPU s/GiB, others used {run.disturbance:.2f} of a core")
                 else:
                     say(f"{case.key} memory: {name} {figures.memory.pss / 1e6:,.0f} MB")
     return found
+
+
+def calm_run(measure: Callable[[Figures, bool], Run], figures: Figures, timed: bool, patience: int) -> Run:
+    """Measure until the machine does nothing else meanwhile, or patience is at its end: then the calmest run counts."""
+    best = measure(figures, timed)
+    while timed and best.disturbance > MOST_DISTURBANCE and patience > 0:
+        patience -= 1
+        time.sleep(CALM_DOWN_SECONDS)
+        best = min(best, measure(figures, timed), key=lambda run: run.disturbance)
+    return best
 
 
 def case_report(case: Case, found: dict[str, Figures]) -> str:
@@ -199,6 +228,8 @@ def case_report(case: Case, found: dict[str, Figures]) -> str:
     if contestants.EVENSWARM in found and contestants.LIBTORRENT in found:
         text += [goal_line(case, found[contestants.EVENSWARM], theirs), ""]
     text += [f"{name} failed {len(figures.failures)} times: {figures.failures[0]}\n" for name, figures in found.items() if figures.failures]
+    text += [f"{figures.num_disturbed} of {len(figures.rates)} runs of {name} were disturbed: others used more than {MOST_DISTURBANCE} of a core.\n"
+             for name, figures in found.items() if figures.num_disturbed]
     return "\n".join(text)
 
 
@@ -220,6 +251,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="timed rounds (default 5)")
+    parser.add_argument("--patience", type=int, default=3, metavar="N", help="how often a disturbed run is repeated (default 3)")
     parser.add_argument("--case", action="append", choices=[case.key for case in CASES], help="may be repeated; all when not given")
     parser.add_argument("--client", action="append", choices=contestants.NAMES, help="may be repeated; all when not given")
     parser.add_argument("--mebibytes", type=int, default=1024, metavar="N", help="to transfer, a multiple of 16 (default 1024)")
@@ -246,7 +278,7 @@ def main() -> int:
             (folder / "payload").mkdir()
             bench = Bench(make_payload(folder / "payload", size, PIECE_BYTES), folder)
             for case in cases:
-                found = run_case(case, bench, names, arguments.runs, lambda line: print(line, flush=True))
+                found = run_case(case, bench, names, arguments.runs, arguments.patience, lambda line: print(line, flush=True))
                 failures += sum(len(figures.failures) for figures in found.values())
                 sections.append(case_report(case, found))
                 print("\n" + sections[-1], flush=True)
