@@ -22,14 +22,14 @@ USUAL_REQUEST_QUEUE = 250                               # requests that a peer k
 UNREQUESTED_ALLOWANCE = 64                              # blocks on their way when we took back their requests, and a few by mistake
 LOWAT_SECONDS = 0.1                                     # bytes may wait this long in the kernel
 LOWAT_MOST_BYTES = 256 << 10
-LOWAT_LEAST_BYTES = 32 << 10                            # below this a wake-up for each portion costs little
+REACTION_SECONDS = 0.02                                 # from a wake-up to the requests that follow it, when we are busy
 
 
 class BlockRequester:
     """Of one connection, `peer`. `torrent` has `picker`, `layout`, `downloads` and `pipeline_pool`."""
 
     __slots__ = (
-        "_allowance", "_awaits_first", "_batch", "_peer", "_pipeline", "_torrent", "allowed_fast", "asked_since", "depth", "downloaded",
+        "_allowance", "_awaits_first", "_batch", "_delay", "_missing_in_last_block", "_peer", "_pipeline", "_torrent", "allowed_fast", "asked_since", "depth", "downloaded",
         "is_snubbed", "is_waiting", "last_block_at", "lowat", "rate", "wasted", "window",
     )
 
@@ -40,6 +40,8 @@ class BlockRequester:
         self._pipeline.peer_keeps(USUAL_REQUEST_QUEUE)
         self._allowance = UNREQUESTED_ALLOWANCE
         self._batch = 1
+        self._delay = 0.0                               # seconds from a request to its block, with nothing else outstanding
+        self._missing_in_last_block = -torrent.layout.total_length % BLOCK_BYTES
         self._awaits_first = False                      # nothing came yet since `asked_since`
         self.window = RequestWindow()
         self.depth = self._pipeline.depth
@@ -130,7 +132,8 @@ class BlockRequester:
         self.is_snubbed = False
         if self._awaits_first:
             self._awaits_first = False
-            self._pipeline.delay_seen(self.last_block_at - self.asked_since)
+            self._delay = self.last_block_at - self.asked_since
+            self._pipeline.delay_seen(self._delay)
         self._pipeline.received(num_blocks)
         self._set_depth()
 
@@ -189,13 +192,19 @@ class BlockRequester:
         self._pipeline.close()
 
     def wanted_lowat(self) -> int:
-        """Bytes that the kernel may gather before it wakes us: never more than what is outstanding for certain; in a few steps."""
-        lowat = min(int(self.rate * LOWAT_SECONDS), LOWAT_MOST_BYTES, self.window.num_blocks * BLOCK_BYTES // 2)
-        return 1 << lowat.bit_length() - 1 if lowat >= LOWAT_LEAST_BYTES else 1
+        """Bytes that the kernel may gather before it wakes us. They are outstanding for certain, and so is what the peer can send until
+        our next requests reach it. Who waits for a buffer can request nothing before all is here that is outstanding.
+        """
+        if self._peer.peer_choking or self._torrent.layout.piece_length % BLOCK_BYTES:
+            return 1                                    # rejects come instead of blocks; or each piece ends with a short block
+        sure = self.window.num_blocks * BLOCK_BYTES - self._missing_in_last_block
+        if not self.is_waiting:
+            sure -= int(self.rate * (self._delay + REACTION_SECONDS))
+        return max(min(int(self.rate * LOWAT_SECONDS), LOWAT_MOST_BYTES, sure) // BLOCK_BYTES * BLOCK_BYTES, 1)
 
     def _set_depth(self) -> None:
         self.depth = self._pipeline.depth
-        self._batch = max(min(self.depth // 4, LARGEST_BATCH), 1)
+        self._batch = max(min(self.depth // 3, LARGEST_BATCH), 1)
 
     def _give_back(self) -> None:
         """Others may request what this peer does not send; it may still come, but not into its place."""

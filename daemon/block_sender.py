@@ -61,6 +61,20 @@ class BlockSender:
         self._queue.append(Queued(piece_index, block_index))
         return True
 
+    def add_run(self, piece_index: int, first_block: int, num_blocks: int) -> bool:
+        """Queue requests for some blocks in a row; False, and none is queued, if that would be too many."""
+        if self.num_queued + num_blocks > MAX_PEER_REQUESTS:
+            return False
+        self.num_queued += num_blocks
+        last = self._queue[-1] if self._queue else None
+        if last is not None and last.end == first_block and last.piece_index == piece_index and last.odd is None:
+            last.end += num_blocks
+        else:
+            run = Queued(piece_index, first_block)
+            run.end = first_block + num_blocks
+            self._queue.append(run)
+        return True
+
     def cancel(self, piece_index: int, begin: int, length: int) -> bool:
         """The peer wants this no longer; False if it is not queued (any more)."""
         block_index = begin // BLOCK_BYTES

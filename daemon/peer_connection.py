@@ -20,7 +20,7 @@ from protocol.bitfield import Bitfield
 from protocol.errors import RemoteProtocolError, StorageError
 from protocol.extensions import HANDSHAKE_ID, parse_extension_handshake
 from protocol.handshake import Handshake
-from protocol.limits import MAX_WAITING_MESSAGE_BYTES
+from protocol.limits import BLOCK_BYTES, MAX_WAITING_MESSAGE_BYTES
 
 KEEP_ALIVE_SECONDS = 100.0                              # others close after two minutes of silence (BEP 3)
 SILENCE_SECONDS = 150.0                                 # two minutes, and time for what is on its way
@@ -208,6 +208,13 @@ class PeerConnection:
         """The header of a block came that we do not want any more."""
         self.requester.discarded(size)
 
+    def requests_received(self, piece_index: int, first_block: int, num_blocks: int) -> None:
+        """The peer wants some blocks in a row, which the piece has."""
+        if not self.am_choking and piece_index in self.torrent.verified and self.sender.add_run(piece_index, first_block, num_blocks):
+            return
+        for block_index in range(first_block, first_block + num_blocks):
+            self.request_received(piece_index, block_index * BLOCK_BYTES, self.torrent.layout.block_size(piece_index, block_index))
+
     def request_received(self, piece_index: int, begin: int, length: int) -> None:
         """The peer wants a range of bytes."""
         torrent = self.torrent
@@ -247,8 +254,8 @@ class PeerConnection:
             case wire.Have():               self.have_received(message.piece_index)
             case wire.BitfieldReceived():   self._said_what_it_has(Bitfield.from_bytes(message.bits, self.torrent.layout.num_pieces), None)
             case wire.HaveAll():            self._said_what_it_has(Bitfield.full(self.torrent.layout.num_pieces), "have all")
-            case wire.HaveNone():           self._said_what_it_has(Bitfield(self.torrent.layout.num_pieces), "have none")
             case wire.Request():            self.request_received(message.piece_index, message.begin, message.length)
+            case wire.HaveNone():           self._said_what_it_has(Bitfield(self.torrent.layout.num_pieces), "have none")
             case wire.Cancel():             self._cancelled(message)
             case wire.RejectRequest():      self._rejected(message)
             case wire.AllowedFast():        self._allowed_fast(message)

@@ -2,7 +2,8 @@
 
 What a peer sends next can nearly always be foretold: the blocks that it owes, in order, each behind a header of 13 bytes. So one
 `recvmsg_into` lays headers side by side into a small buffer and blocks right where they belong in their pieces; one comparison of
-all headers shows that it was so. Behind the last block that is owed follows the shared buffer, for whatever else may come.
+all headers shows that it was so. Behind the last block that is owed follows the shared buffer, for whatever else may come. How far
+ahead is foretold depends on how much came the last time: places for 64 blocks cost as much as receiving one.
 
 If a header is another one (a `have` came between, a block was skipped), what came is gathered in the order in which it came and
 parsed like any stream. What was overwritten by it are places of blocks that only this peer owes us, so nothing is lost. After such
@@ -20,11 +21,13 @@ from daemon.arriving_piece import ArrivingPiece
 from daemon.request_window import HEADER_BYTES, Received
 from protocol.errors import RemoteProtocolError
 from protocol.limits import BLOCK_BYTES, MAX_WIRE_MESSAGE_BYTES
-from protocol.peer_messages import HAVE, PIECE, REQUEST, check_length, parse_message
+from protocol.peer_messages import HAVE, PIECE, REQUEST, REQUEST_BYTES, check_length, encode_requests, parse_message
 
-FORECAST_BLOCKS = 64                                    # in one receive: 1 MiB
+FORECAST_BLOCKS = 64                                    # in one receive at most: 1 MiB
+FIRST_FORECAST_BLOCKS = 8
 SHARED_BYTES = 1 << 18                                  # of a linear receive: small enough to stay in the processor's cache
 FIRST_BACKOFF, LAST_BACKOFF = 2, 64                     # linear receives after a miss
+MOST_REQUESTS = 64                                      # compared at once
 CALM_BLOCKS = 8                                         # foretold in one receive: then the next miss begins with the first backoff again
 WIRE_BLOCK_BYTES = HEADER_BYTES + BLOCK_BYTES
 UNKNOWN = -1                                            # the id has not come yet
@@ -37,7 +40,7 @@ _request = Struct(">III").unpack_from
 class Inflow:
     """What one connection has received of a message that is not whole yet: `tail`, or a block in `target`, or bytes to `skip`."""
 
-    __slots__ = ("backoff", "block_index", "filled", "in_place", "linear_receives", "piece", "skip", "tail", "target")
+    __slots__ = ("backoff", "block_index", "filled", "forecast_blocks", "in_place", "linear_receives", "piece", "skip", "tail", "target")
 
     def __init__(self) -> None:
         self.tail = b""                                 # of a message whose end is not here
@@ -49,6 +52,7 @@ class Inflow:
         self.skip = 0                                   # bytes of an unwanted block that are still to come
         self.linear_receives = 0                        # left to do before the next forecast
         self.backoff = FIRST_BACKOFF
+        self.forecast_blocks = FIRST_FORECAST_BLOCKS    # of the next receive
 
     def holds(self, piece_index: int, block_index: int) -> bool:
         """This block is coming now."""
@@ -98,7 +102,7 @@ class ReceiveLoop:
         if flow.linear_receives:
             flow.linear_receives -= 1
         elif not flow.skip:
-            places, expected = peer.window.forecast(FORECAST_BLOCKS)
+            places, expected = peer.window.forecast(flow.forecast_blocks)
             if tail and not expected.startswith(tail):
                 places = []
         count = len(places)
@@ -109,7 +113,7 @@ class ReceiveLoop:
             if tail:
                 self._headers[:len(tail)] = tail
                 buffers[0] = buffers[0][len(tail):]
-            if count < FORECAST_BLOCKS:
+            if count < flow.forecast_blocks:
                 buffers.append(self._shared)
         elif tail:
             self._shared[:len(tail)] = tail
@@ -148,6 +152,7 @@ class ReceiveLoop:
         if self._headers[:checked] != expected[:checked]:
             self._missed(peer, places, expected, received)
             return
+        flow.forecast_blocks = min(2 * whole + 2, FORECAST_BLOCKS)
         if whole:
             peer.blocks_received(peer.window.advance(whole))
             if whole >= CALM_BLOCKS:
@@ -218,10 +223,9 @@ class ReceiveLoop:
                 at += part
                 continue
             if kind == REQUEST and length == 13:
-                if end - at < 17:
+                if end - at < REQUEST_BYTES:
                     break
-                peer.request_received(*_request(data, at + 5))
-                at += 17
+                at += REQUEST_BYTES * self._requests(peer, data, at, (end - at) // REQUEST_BYTES)
             elif kind == HAVE and length == 5:
                 if end - at < 9:
                     break
@@ -248,6 +252,25 @@ class ReceiveLoop:
             else:                                       # a keep-alive is the only message of four bytes
                 at = end
         flow.tail = bytes(data[at:end])
+
+    def _requests(self, peer: Any, data: memoryview, at: int, most: int) -> int:
+        """A request lies at data[at:], with at most `most` - 1 behind it: hand it on, together with those that ask for the blocks
+        that follow; return how many. Clients ask for long runs, and to compare a whole one costs as much as to read one request.
+        """
+        piece_index, begin, length = _request(data, at + 5)
+        block_index, odd = divmod(begin, BLOCK_BYTES)
+        layout = peer.torrent.layout
+        if most > 1 and not odd and piece_index < layout.num_pieces:
+            count = min(most, layout.num_blocks(piece_index) - block_index, MOST_REQUESTS)
+            if count > 1 and _index_and_begin(data, at + REQUEST_BYTES + 5) == (piece_index, begin + BLOCK_BYTES):
+                expected = encode_requests(layout, piece_index, block_index, count)
+                while count > 1 and bytes(data[at:at + REQUEST_BYTES * count]) != expected[:REQUEST_BYTES * count]:
+                    count -= count // 2
+                if count > 1:
+                    peer.requests_received(piece_index, block_index, count)
+                    return count
+        peer.request_received(piece_index, begin, length)
+        return 1
 
     def _begin_block(self, peer: Any, data: memoryview, at: int) -> None:
         """The header of a block lies at data[at:]: find its place, or skip it."""

@@ -60,13 +60,21 @@ class RequestWindow:
 
     def append(self, piece: ArrivingPiece, first_block: int, num_blocks: int, headers: bytes, in_place: bool) -> None:
         """These blocks were requested just now; `headers` is what will stand before each of them."""
-        self._runs.append(Run(piece, first_block, first_block + num_blocks, headers, first_block, in_place))
         self.num_blocks += num_blocks
+        if self._runs:
+            last = self._runs[-1]
+            if last.end == first_block and last.piece is piece and last.in_place == in_place:
+                last.headers = last.expected(last.end - last.first) + headers
+                last.headers_first = last.first
+                last.end += num_blocks
+                return
+        self._runs.append(Run(piece, first_block, first_block + num_blocks, headers, first_block, in_place))
 
     def forecast(self, most: int) -> tuple[list[memoryview], bytes]:
         """Return where the next blocks (at most `most`) belong, and all their headers joined.
 
-        Only the last one may be shorter than a block. Empty if the next one must not be received in place.
+        Only the last one may be shorter than a block. Fewer than `most` if no more are outstanding, or the next one must not be
+        received in place.
         """
         places: list[memoryview] = []
         headers = b""

@@ -165,6 +165,17 @@ def test_the_cache_stays_within_its_limit_and_drops_what_was_used_longest_ago():
         assert served.cache.used_bytes <= 32 * WIRE_BLOCK_BYTES
 
 
+def test_a_run_of_requests_is_queued_as_single_ones_are():
+    served = Served()
+    assert served.sender.add_run(0, 0, 3)
+    assert served.sender.add(*BLOCKS[3])
+    assert served.sender.add_run(0, 4, 2)
+    assert served.sender.add_run(2, 0, 6)
+    assert served.sender.num_queued == 12
+    served.pump()
+    assert served.socket.taken == b"".join(answer(*request) for request in (*BLOCKS[:6], *BLOCKS[-6:]))
+
+
 def test_a_cancelled_request_is_not_answered():
     served = Served()
     for request in BLOCKS[:5]:
@@ -194,6 +205,7 @@ def test_only_so_many_requests_wait():
     served = Served()
     assert all(served.sender.add(*BLOCKS[number % 60]) for number in range(MAX_PEER_REQUESTS))
     assert not served.sender.add(*BLOCKS[0])
+    assert not served.sender.add_run(0, 0, 2)
 
 
 def test_a_file_that_cannot_be_read_is_said():

@@ -2,6 +2,7 @@
 
 import itertools
 import struct
+from types import SimpleNamespace
 
 import pytest
 from gevent.monkey import get_original
@@ -17,6 +18,7 @@ from protocol.peer_messages import build_bitfield, build_have, build_request, ex
 from protocol.piece_layout import PieceLayout
 
 LAYOUT = PieceLayout(4 * BLOCK_BYTES, 14 * BLOCK_BYTES + 100)   # pieces of 4, 4, 4 and 3 blocks, the last one of 100 bytes
+ODD_LAYOUT = PieceLayout(2 * BLOCK_BYTES + 7, 5 * (2 * BLOCK_BYTES + 7) - 1)    # each piece ends with a block of 7 bytes, the last of 6
 LOOP = ReceiveLoop()
 SOCKETPAIR = get_original("socket", "socketpair")
 KEEP_ALIVE = bytes(4)
@@ -29,6 +31,7 @@ class Connection:
         self.socket, self.theirs = SOCKETPAIR()
         self.socket.setblocking(False)
         self.layout = layout
+        self.torrent = SimpleNamespace(layout=layout)
         self.inflow, self.window = Inflow(), RequestWindow()
         self.bytes_in, self.is_closed, self.reason = 0, False, ""
         self.pieces = {index: ArrivingPiece(layout, index, PieceBuffer(layout.piece_length)) for index in range(layout.num_pieces)}
@@ -68,6 +71,9 @@ class Connection:
     def request_received(self, piece_index, begin, length) -> None:
         self.said.append(("request", piece_index, begin, length))
 
+    def requests_received(self, piece_index, first_block, num_blocks) -> None:
+        self.said.append(("requests", piece_index, first_block, num_blocks))
+
     def have_received(self, piece_index) -> None:
         self.said.append(("have", piece_index))
 
@@ -97,7 +103,7 @@ def connection():
 
 def content(piece_index: int, block: int, layout: PieceLayout = LAYOUT) -> bytes:
     """Bytes that are different in each block."""
-    return struct.pack(">II", piece_index, block) * 2048 if layout.block_size(piece_index, block) == BLOCK_BYTES else b"\x07" * 100
+    return struct.pack(">II", piece_index, block) * 2048 if layout.block_size(piece_index, block) == BLOCK_BYTES else b"\x07" * layout.block_size(piece_index, block)
 
 
 def block_message(piece_index: int, block: int, layout: PieceLayout = LAYOUT) -> bytes:
@@ -105,18 +111,19 @@ def block_message(piece_index: int, block: int, layout: PieceLayout = LAYOUT) ->
     return piece_header(piece_index, block * BLOCK_BYTES, len(data)) + data
 
 
-ALL_BLOCKS = [(index, block) for index in range(LAYOUT.num_pieces) for block in range(LAYOUT.num_blocks(index))]
 SMALL = {build_have(3): ("have", 3), build_request(1, 5, 6): ("request", 1, 5, 6), KEEP_ALIVE: None}
 
 
 @given(st.data())
 def test_blocks_and_messages_in_any_order_and_any_portions(data):
-    connection = Connection()
-    asked = data.draw(st.lists(st.sampled_from(range(LAYOUT.num_pieces)), unique=True))
+    layout = data.draw(st.sampled_from([LAYOUT, ODD_LAYOUT]))
+    connection = Connection(layout)
+    all_blocks = [(index, block) for index in range(layout.num_pieces) for block in range(layout.num_blocks(index))]
+    asked = data.draw(st.lists(st.sampled_from(range(layout.num_pieces)), unique=True))
     in_place = {index: data.draw(st.booleans()) for index in asked}
     for index in asked:
-        connection.request(index, 0, LAYOUT.num_blocks(index), in_place[index])
-    owed = [(index, block) for index in asked for block in range(LAYOUT.num_blocks(index))]
+        connection.request(index, 0, layout.num_blocks(index), in_place[index])
+    owed = [block for index in asked for block in all_blocks if block[0] == index]
     # mostly in order, with some disorder, other messages and blocks that nobody asked for in between
     for _ in range(data.draw(st.integers(0, 3))):
         if owed:
@@ -127,13 +134,13 @@ def test_blocks_and_messages_in_any_order_and_any_portions(data):
             stream += message
             told += [SMALL[message]] if SMALL[message] else []
         if data.draw(st.integers(0, 9)) == 9:
-            other = data.draw(st.sampled_from([other for other in ALL_BLOCKS if other not in owed] or [(0, 1)]))
+            other = data.draw(st.sampled_from([other for other in all_blocks if other not in owed] or [(0, 1)]))
             if other not in owed:
-                stream += block_message(*other)
-                told.append(("unrequested", other[0], other[1] * BLOCK_BYTES, LAYOUT.block_size(*other)))
-        stream += block_message(*block)
+                stream += block_message(*other, layout)
+                told.append(("unrequested", other[0], other[1] * BLOCK_BYTES, layout.block_size(*other)))
+        stream += block_message(*block, layout)
         if not in_place[block[0]]:
-            told.append(("copy", *block, content(*block)))
+            told.append(("copy", *block, content(*block, layout)))
     cuts = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=8))})
     for start, end in itertools.pairwise(cuts):
         connection.hear(stream[start:end])
@@ -141,7 +148,7 @@ def test_blocks_and_messages_in_any_order_and_any_portions(data):
     assert connection.blocks == [block for block in owed if in_place[block[0]]]
     assert connection.said == told
     for index, block in connection.blocks:
-        assert connection.pieces[index].blocks[block] == content(index, block)
+        assert connection.pieces[index].blocks[block] == content(index, block, layout)
     assert connection.window.num_blocks == 0
     assert connection.bytes_in == len(stream)
     connection.end()
@@ -234,6 +241,36 @@ def test_the_end_of_the_stream_closes(connection):
     connection.theirs.close()
     LOOP.receive(connection)
     assert connection.reason == "closed by the peer"
+
+
+def request(piece_index: int, block: int) -> bytes:
+    return build_request(piece_index, block * BLOCK_BYTES, LAYOUT.block_size(piece_index, block))
+
+
+@pytest.mark.parametrize(("stream", "said"), [
+    ([(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)], [("requests", 0, 0, 4), ("request", 1, 0, BLOCK_BYTES)]),
+    ([(3, 0), (3, 1), (3, 2)], [("requests", 3, 0, 3)]),
+    ([(0, 1), (0, 2), (1, 3)], [("requests", 0, 1, 2), ("request", 1, 3 * BLOCK_BYTES, BLOCK_BYTES)]),
+    ([(0, 3), (0, 2), (0, 3)], [("request", 0, 3 * BLOCK_BYTES, BLOCK_BYTES), ("requests", 0, 2, 2)]),
+    ([(0, 0), (0, 1), (0, 3)], [("requests", 0, 0, 2), ("request", 0, 3 * BLOCK_BYTES, BLOCK_BYTES)]),
+], ids=str)
+def test_requests_in_a_row_are_handed_on_together(connection, stream, said):
+    connection.hear(b"".join(request(*block) for block in stream))
+    assert connection.said == said
+
+
+@pytest.mark.parametrize("second", [
+    build_request(0, BLOCK_BYTES, 5), build_request(0, BLOCK_BYTES, BLOCK_BYTES + 1), build_have(1) + build_have(2), build_request(9, BLOCK_BYTES, BLOCK_BYTES),
+])
+def test_what_only_looks_like_the_next_request_is_read_for_itself(connection, second):
+    connection.hear(build_request(0, 0, BLOCK_BYTES) + second)
+    assert connection.said[0] == ("request", 0, 0, BLOCK_BYTES)
+    assert len(connection.said) >= 2
+
+
+def test_requests_of_pieces_that_there_are_not_are_handed_on_one_by_one(connection):
+    connection.hear(build_request(7, 0, BLOCK_BYTES) + build_request(7, BLOCK_BYTES, BLOCK_BYTES))
+    assert connection.said == [("request", 7, 0, BLOCK_BYTES), ("request", 7, BLOCK_BYTES, BLOCK_BYTES)]
 
 
 def test_a_long_message_is_put_together_from_portions(connection):

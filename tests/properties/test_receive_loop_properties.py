@@ -4,6 +4,7 @@ PeerWire is simple enough to be right. The receive loop guesses what comes next,
 """
 
 from random import Random
+from types import SimpleNamespace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,6 +51,7 @@ class RecordingPeer:
         self.bytes_in, self.closed_because = 0, None
         self.blocks, self.unrequested, self.others, self.requests_and_haves = [], [], [], []
         self._pieces = pieces
+        self.torrent = SimpleNamespace(layout=LAYOUT)
         for piece_index, first_block, num_blocks, in_place in requests:
             headers = wire.expected_piece_headers(LAYOUT, piece_index, first_block, num_blocks)
             self.window.append(pieces[piece_index], first_block, num_blocks, headers, in_place)
@@ -81,6 +83,10 @@ class RecordingPeer:
 
     def request_received(self, piece_index, begin, length):
         self.requests_and_haves.append(wire.Request(piece_index, begin, length))
+
+    def requests_received(self, piece_index, first_block, num_blocks):
+        for block_index in range(first_block, first_block + num_blocks):
+            self.request_received(piece_index, block_index * BLOCK_BYTES, LAYOUT.block_size(piece_index, block_index))
 
     def have_received(self, piece_index):
         self.requests_and_haves.append(wire.Have(piece_index))
