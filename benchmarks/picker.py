@@ -1,7 +1,9 @@
-"""What the piece picker costs: `python -m benchmarks.picker`. Prints microseconds of one core for each block, nothing else.
+"""What the piece picker costs: `python -m benchmarks.picker`. Prints microseconds of one core for each block, nothing
+else.
 
-A torrent is downloaded without network and disk: peers are picked for, their blocks are received at once, pieces are verified. Leeches have
-half of the pieces each, and announce more while the download goes on. `bookkeeping` is all calls of the picker together.
+A torrent is downloaded without network and disk: peers are picked for, their blocks are received at once, pieces are
+verified. Leeches have half of the pieces each, and announce more while the download goes on. `bookkeeping` is all calls
+of the picker together.
 """
 
 import random

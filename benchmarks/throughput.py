@@ -59,7 +59,7 @@ CASES = (
 )
 GOAL_MEMORY_BYTES = 120_000_000
 MOST_DISTURBANCE = 0.1                                  # of a core, used by processes that do not belong to the run
-CALM_DOWN_SECONDS = 5.0
+CALM_SECONDS, WAIT_FOR_CALM_SECONDS = 2.0, 120.0          # a run begins after so long without disturbance; not waited for longer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +205,24 @@ def run_case(case: Case, bench: Bench, names: list[str], runs: int, patience: in
 
 def calm_run(measure: Callable[[Figures, bool], Run], figures: Figures, timed: bool, patience: int) -> Run:
     """Measure until the machine does nothing else meanwhile, or patience is at its end: then the calmest run counts."""
-    best = measure(figures, timed)
-    while timed and best.disturbance > MOST_DISTURBANCE and patience > 0:
-        patience -= 1
-        time.sleep(CALM_DOWN_SECONDS)
-        best = min(best, measure(figures, timed), key=lambda run: run.disturbance)
-    return best
+    if not timed:
+        return measure(figures, timed)
+    runs: list[Run] = []
+    while len(runs) <= patience and (not runs or runs[-1].disturbance > MOST_DISTURBANCE):
+        if patience:
+            wait_for_calm()
+        runs.append(measure(figures, timed))
+    return min(runs, key=lambda run: run.disturbance)
+
+
+def wait_for_calm() -> None:
+    """Return when the machine has had little to do for a moment, or when that seems not to come."""
+    give_up = time.monotonic() + WAIT_FOR_CALM_SECONDS
+    while time.monotonic() < give_up:
+        begun, busy = time.monotonic(), machine_busy_seconds()
+        time.sleep(CALM_SECONDS)
+        if (machine_busy_seconds() - busy) / (time.monotonic() - begun) < MOST_DISTURBANCE:
+            return
 
 
 def case_report(case: Case, found: dict[str, Figures]) -> str:

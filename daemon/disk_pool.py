@@ -5,10 +5,10 @@
     syncer    fdatasync, which may take seconds
     checker   reading and hashing what was on disk before
 
-The hub's thread submits; results come back to the hub through an async watcher, which is the one thing of an event loop that other
-threads may touch. A wake-up delivers all that is ready. gevent's own ThreadPool is not used: it switches greenlets when it is full,
-and it is also the one that resolves names. Threads start with their first job; an idle pool keeps neither a thread awake nor a watcher
-in the loop.
+The hub's thread submits; results come back to the hub through an async watcher, which is the one thing of an event loop
+that other threads may touch. A wake-up delivers all that is ready. gevent's own ThreadPool is not used: it switches
+greenlets when it is full, and it is also the one that resolves names. Threads start with their first job; an idle pool
+keeps neither a thread awake nor a watcher in the loop.
 """
 
 import sys
@@ -23,7 +23,7 @@ from gevent.monkey import get_original
 
 from protocol.errors import StorageError
 
-# Of one duty. Who submits holds a buffer for each job, or waits for its end, so this is never reached; if it is, somebody forgot that.
+# Of one duty. Who submits holds a buffer for each job, or waits for its end, so this is reached only when somebody forgot.
 MAX_WAITING_JOBS: Final = 1 << 16
 DUTIES: Final = ("writer", "reader", "syncer", "checker")
 
@@ -94,8 +94,8 @@ class DiskThread:
     def submit(self, job: Job, done: Done) -> bool:
         """Have `job()` run in the thread, then `done(what it returned, or the exception it raised)` in the hub.
 
-        `done` must not switch. When too much waits, it gets a StorageError and the job does not run. False after close: then neither
-        is called. Never blocks.
+        `done` must not switch. When too much waits, it gets a StorageError and the job does not run. False after close:
+        then neither is called. Never blocks.
         """
         if self._has_ended:
             return False

@@ -1,12 +1,14 @@
 """Existing data: which pieces of a torrent lie on the disk already, and are right.
 
 Considerations:
-- What cannot be there costs nothing: pieces that reach into a file that is missing or too short are passed over, a thousand new
-  torrents are looked at in a moment.
-- Holes of sparse files read as zeros, and a piece of zeros may be a right one: its hash is compared with that of so many zeros,
-  computed once, and nothing is read.
-- Pieces that are known to be right and durable are believed if their bytes are still there: the files are long enough and have no hole.
-- Fair: torrents take turns, STEP_BYTES each. One step at a time is in the thread; stopping a check takes no longer than a step.
+- What cannot be there costs nothing: pieces that reach into a file that is missing or too short are passed over, a
+  thousand new torrents are looked at in a moment.
+- Holes of sparse files read as zeros, and a piece of zeros may be a right one: its hash is compared with that of so
+  many zeros, computed once, and nothing is read.
+- Pieces that are known to be right and durable are believed if their bytes are still there: the files are long enough
+  and have no hole.
+- Fair: torrents take turns, STEP_BYTES each. One step at a time is in the thread; stopping a check takes no longer than
+  a step.
 - A file that may not be read, or a link where a file should be, is an error: to download over it would be worse.
 """
 
@@ -15,6 +17,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 from daemon.disk_pool import DiskThread
@@ -146,7 +149,7 @@ class DataChecker:
         self._is_busy = False
 
     def check(self, store: PieceStore, known: Bitfield, finished: Finished) -> "CheckUnderWay":
-        """Check what is there; then `finished(the right pieces, or what went wrong)` is called in the hub and must not switch."""
+        """Check what is there; then `finished(the right pieces, or what went wrong)` is called in the hub: no switching."""
         under_way = CheckUnderWay(ExistingDataCheck(store, known), finished)
         self._waiting.append(under_way)
         self._go_on()
@@ -156,7 +159,7 @@ class DataChecker:
         while self._waiting and not self._is_busy:
             under_way = self._waiting.popleft()
             if not under_way.is_stopped:
-                self._is_busy = self._thread.submit(under_way.check.step, lambda result, turn=under_way: self._stepped(turn, result))
+                self._is_busy = self._thread.submit(under_way.check.step, partial(self._stepped, under_way))
                 if not self._is_busy:
                     return                              # the pool is closing
 

@@ -1,8 +1,9 @@
-"""OpenFiles: the descriptors of all torrents' files in one daemon, a bounded number of them, the least recently used is closed.
+"""OpenFiles: the descriptors of all torrents' files in one daemon, a bounded number of them, the least recently used is
+closed.
 
-Several native threads use it, so a descriptor in use is pinned: closed only when the last one has put it back. (A number that was
-closed too early would be another file's by the time it is written to.) Nothing here is called in the hub's thread, which the lock
-would hold up.
+Several native threads use it, so a descriptor in use is pinned: closed only when the last one has put it back. (A
+number that was closed too early would be another file's by the time it is written to.) Nothing here is called in the
+hub's thread, which the lock would hold up.
 """
 
 import errno
@@ -17,7 +18,7 @@ from gevent.monkey import get_original
 from daemon.safe_path import close_now
 
 MOST_OPEN_FILES: Final = 64                             # more gain nothing: opening one costs microseconds
-SHARE_OF_LIMIT: Final = 8                               # at most this part of the process's descriptors; the others are for sockets
+SHARE_OF_LIMIT: Final = 8                               # at most this part of the process's descriptors: the rest is for sockets
 
 
 class _OpenFile:
@@ -34,13 +35,18 @@ class OpenFiles:
 
     def __init__(self, most_open: int = MOST_OPEN_FILES) -> None:
         soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        self.most_open = most_open if soft_limit == resource.RLIM_INFINITY else max(1, min(most_open, soft_limit // SHARE_OF_LIMIT))
+        if soft_limit != resource.RLIM_INFINITY:
+            most_open = max(min(most_open, soft_limit // SHARE_OF_LIMIT), 1)
+        self.most_open = most_open
         self._lock = get_original("_thread", "allocate_lock")()     # a native one: its users are native threads
         self._files: OrderedDict[tuple[Hashable, Hashable], _OpenFile] = OrderedDict()
 
     @contextmanager
     def borrow(self, owner: Hashable, key: Hashable, open_file: Callable[[], int]) -> Iterator[int]:
-        """Give a descriptor, opened by `open_file` unless it is open. Raises what that raises; out of descriptors, others are closed first."""
+        """Give a descriptor, opened by `open_file` unless it is open. Raises what that raises.
+
+        When the process is out of descriptors, others are closed first.
+        """
         file = self._take(owner, key)
         if file is None:
             try:

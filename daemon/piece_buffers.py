@@ -1,10 +1,11 @@
 """PieceBuffers: memory for the pieces under way in one daemon, of all its torrents together.
 
-The pool is what bounds a download: no buffer, no new piece, no requests for it, so a slow disk slows the peers down. A buffer that
-comes back is handed out again as it is: its pages are touched already, and the first touch of a page costs more than writing it.
-What it held before is still in it; whoever takes it fills all of it before anybody reads.
+The pool is what bounds a download: no buffer, no new piece, no requests for it, so a slow disk slows the peers down. A
+buffer that comes back is handed out again as it is: its pages are touched already, and the first touch of a page costs
+more than writing it. What it held before is still in it; whoever takes it fills all of it before anybody reads.
 
-Idle buffers count as memory of the pool, too. Those of other sizes are dropped when they stand in the way of one that is needed.
+Idle buffers count as memory of the pool, too. Those of other sizes are dropped when they stand in the way of one that
+is needed.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ from typing import Final
 
 from protocol.limits import BLOCK_BYTES
 
-LEAST_COST_BYTES: Final = BLOCK_BYTES                   # a tiny piece costs bookkeeping, requests and a job for the disk as well
+LEAST_COST_BYTES: Final = BLOCK_BYTES                   # a tiny piece costs bookkeeping and a job for the disk, too
 
 
 def cost_of(size: int) -> int:
@@ -40,7 +41,7 @@ class PieceBuffer(bytearray):
 
 
 class PieceBuffers:
-    """Buffers of any size, together not more than `limit_bytes`, except those that were allowed to exceed it. Only for the hub's thread."""
+    """Buffers of any size, together at most `limit_bytes` but for those that may exceed it. For the hub's thread only."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -52,7 +53,7 @@ class PieceBuffers:
     def acquire(self, size: int, may_exceed: bool = False) -> PieceBuffer | None:
         """Return a buffer of exactly `size` bytes with undefined contents, or None when the limit is reached.
 
-        A torrent that holds none asks with `may_exceed`, so that pieces larger than the pool, or greedy neighbours, starve nobody.
+        A torrent that holds none asks with `may_exceed`, so that large pieces or greedy neighbours starve nobody.
         """
         cost = cost_of(size)
         if self.used_bytes + cost > self.limit_bytes and not may_exceed:

@@ -140,7 +140,7 @@ class PieceDownloads:
         else:
             self._settle(piece.index, size, *result)
         self._torrent.write_ended()
-        self._waiting_line.buffer_is_free()
+        self._buffer_is_free()
 
     def _settle(self, piece_index: int, size: int, is_right: bool, digests: list[bytes]) -> None:
         if is_right:
@@ -161,4 +161,10 @@ class PieceDownloads:
         self._waiting_line.in_use(self)
         for piece_index in list(self.arriving):
             self._drop(piece_index)
+        self._buffer_is_free()
+
+    def _buffer_is_free(self) -> None:
+        """Let somebody else have it; after the last download of the process its memory goes back to the system."""
         self._waiting_line.buffer_is_free()
+        if self._is_closed and not self._buffers.used_bytes:
+            self._buffers.drop_idle()

@@ -1,8 +1,9 @@
 """PieceStore: the files of one torrent, as pieces.
 
-Files are made when the first byte of them is written, and grow as pieces come: nothing is allocated before, so they are sparse.
-Padding files (BEP 47) are never made; their bytes read as zeros. A file that was there already and is longer than the torrent says
-keeps what is beyond: it is not ours. Everything here blocks, and is called in the native threads of the disk pool only.
+Files are made when the first byte of them is written, and grow as pieces come: nothing is allocated before, so they are
+sparse. Padding files (BEP 47) are never made; their bytes read as zeros. A file that was there already and is longer
+than the torrent says keeps what is beyond: it is not ours. Everything here blocks, and is called in the native threads
+of the disk pool only.
 """
 
 import errno
@@ -35,7 +36,10 @@ Buffer = bytes | bytearray | memoryview
 
 
 class PieceStore:
-    """Reads and writes pieces of one torrent below `folder`. Raises StorageError, which names the file and what to do. Thread-safe."""
+    """Reads and writes pieces of one torrent below `folder`. Thread-safe.
+
+    Raises StorageError, which names the file and what to do.
+    """
 
     def __init__(self, folder: str, info: Info, open_files: OpenFiles) -> None:
         self.folder = folder
@@ -61,10 +65,11 @@ class PieceStore:
                 self._unsynced.add(span.file_index)
 
     def read_into(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> None:
-        """Fill `views` with what the torrent has from `offset` of this piece on. Files that are missing or too short are an error."""
+        """Fill `views` with the torrent's bytes from `offset` of this piece on. A file that lacks some of them is an error."""
         short = self._read(piece_index, offset, views)
         if short is not None:
-            raise StorageError(f"cannot read {self.name_of(short)}: it has become too short (in {self.folder}; another program changed it: check the torrent again)")
+            where = f"in {self.folder}; another program changed it: check the torrent again"
+            raise StorageError(f"cannot read {self.name_of(short)}: it has become too short ({where})")
 
     def read_if_there(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> bool:
         """As read_into; False if files are missing or too short."""

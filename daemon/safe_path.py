@@ -1,9 +1,10 @@
 """Safe paths: from the path of a file in a .torrent to a file in the download folder, or an error.
 
-The metainfo parser has refused `..`, absolute paths and their like already; what it cannot know is what lies on the disk. A symbolic
-link inside the download folder, left there by another program or by another torrent's user, could lead anywhere. So no link below the
-download folder is followed: each folder on the way is opened relative to the one before, with O_NOFOLLOW, and so is the file. The
-download folder itself, and what leads to it, is the user's choice and may be a link.
+The metainfo parser has refused `..`, absolute paths and their like already; what it cannot know is what lies on the
+disk. A symbolic link inside the download folder, left there by another program or by another torrent's user, could lead
+anywhere. So no link below the download folder is followed: each folder on the way is opened relative to the one before,
+with O_NOFOLLOW, and so is the file. The download folder itself, and what leads to it, is the user's choice and may be a
+link.
 """
 
 import errno
@@ -20,9 +21,9 @@ from protocol.metainfo import FileEntry, Info
 
 # gevent's os.close puts off the closing of folders until its loop runs, and may switch.
 close_now = get_original("os", "close")
-O_PATH: Final = getattr(os, "O_PATH", os.O_RDONLY)     # to walk through a folder without the right to list it; only Linux has it
+O_PATH: Final = getattr(os, "O_PATH", os.O_RDONLY)     # Linux: to walk through a folder without the right to list it
 FOLDER_FLAGS: Final = O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY   # nonblocking: opening a FIFO would wait for ever
+FILE_FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY   # or opening a FIFO would take for ever
 
 _ADVICE: Final = {
     errno.ENOSPC: "make room there, then start the torrent again",
@@ -56,7 +57,7 @@ def path_parts(info: Info, file: FileEntry) -> tuple[str, ...]:
 
 
 def storage_error(verb: str, parts: Sequence[str], folder: str, error: OSError) -> StorageError:
-    """Return the one line that tells people what is wrong: "cannot write a/b: no space left on device (in FOLDER; make room …)"."""
+    """Return the line that tells what is wrong: "cannot write a/b: no space left on device (in FOLDER; make room …)"."""
     advice = _ADVICE.get(error.errno)
     text = (error.strerror or str(error)).lower()
     return StorageError(f"cannot {verb} {'/'.join(parts)}: {text} (in {folder}{'; ' + advice if advice else ''})")
@@ -70,8 +71,8 @@ def name_on_disk(part: str) -> bytes:
 def open_below(folder: str, parts: Sequence[str], flags: int, create: bool) -> tuple[int, bool]:
     """Open the regular file `parts` below the download folder: (descriptor, it was made just now).
 
-    With `create`, it and the folders that lead to it are made if there is nothing. Raises OSError: ELOOP for a symbolic link, EISDIR
-    or EINVAL for what is no regular file.
+    With `create`, it and the folders that lead to it are made if there is nothing. Raises OSError: ELOOP for a symbolic
+    link, EISDIR or EINVAL for what is no regular file.
     """
     try:
         return _open_file(folder, parts, flags, create=False), False

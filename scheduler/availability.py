@@ -1,13 +1,13 @@
 """Availability: how many leeches have each piece, and which of a set of pieces are the rarest.
 
-Sets of pieces are whole numbers with a bit for each piece, so that one operation of the processor treats 30 pieces. The counters
-are bit-sliced: `_planes[k]` holds bit k of the counters of all pieces. Adding or taking away the bitfield of a peer is one ripple
-of a carry through the planes, the rarest pieces of a set are found by one intersection for each plane, and neither depends on how
-the pieces are spread. (Buckets of piece numbers need 50,000 moves when half a torrent of 100,000 pieces joins, and a walk past all
-that a peer lacks for each pick.)
+Sets of pieces are whole numbers with a bit for each piece, so that one operation of the processor treats 30 pieces. The
+counters are bit-sliced: `_planes[k]` holds bit k of the counters of all pieces. Adding or taking away the bitfield of a
+peer is one ripple of a carry through the planes, the rarest pieces of a set are found by one intersection for each
+plane, and neither depends on how the pieces are spread. (Buckets of piece numbers need 50,000 moves when half a torrent
+of 100,000 pieces joins, and a walk past all that a peer lacks for each pick.)
 
-The planes hold the complement of the counters: the rarest are then those with the greatest value, and `set & plane` finds them
-without a negation. Seeds are not counted: they have everything, and make no piece rarer than another.
+The planes hold the complement of the counters: the rarest are then those with the greatest value, and `set & plane`
+finds them without a negation. Seeds are not counted: they have everything, and make no piece rarer than another.
 
 News of single pieces is gathered, and folded into the planes when somebody asks.
 """

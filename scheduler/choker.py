@@ -1,21 +1,24 @@
 """Choker: whom to send to. One for each torrent.
 
-Downloading: tit for tat (BEP 3). The peers that send us most are unchoked, and one more, the optimistic one, whatever it sends: so
-newcomers get their first piece and we find better peers. Seeding: nobody sends us anything, so peers take turns.
+Downloading: tit for tat (BEP 3). The peers that send us most are unchoked, and one more, the optimistic one, whatever
+it sends: so newcomers get their first piece and we find better peers. Seeding: nobody sends us anything, so peers take
+turns.
 
 Considerations:
-- The order is made anew only every ROUND_SECONDS: a choke throws away the requests on their way, and TCP needs seconds to get up to
-  speed. In between, only places that became free are given away. A challenger must be INCUMBENT_BONUS better, so that two equal peers
-  do not swap places all the time.
-- Who was snubbed (we asked and nothing came) gets nothing back; the optimistic place alone is open to it, which is how it recovers.
-- Only peers that are interested hold a place: each place is used. One that nobody earns is given for a try of OPTIMISTIC_SECONDS, in turns.
-- Optimistic: a new one each OPTIMISTIC_SECONDS: who waited longest, where the wait of peers that were never unchoked counts
-  NEWCOMER_WEIGHT times. BEP 3 makes them three times as likely by chance; this gives the same advantage without bad luck: everybody's turn
-  comes. When the optimistic one has earned a place by what it sends, the next one is tried at once. With one place in all, that one
-  is optimistic: there is nobody to compare.
-- Seeding: a turn lasts TURN_BYTES, but at least TURN_SECONDS and at most LONGEST_TURN_SECONDS. Whose turn is over makes room for who
-  waited longest; the slowest first, since what we can give is limited by our own line, and the fast ones pass it on sooner. With nobody
-  waiting, everybody goes on.
+- The order is made anew only every ROUND_SECONDS: a choke throws away the requests on their way, and TCP needs seconds
+  to get up to speed. In between, only places that became free are given away. A challenger must be INCUMBENT_BONUS
+  better, so that two equal peers do not swap places all the time.
+- Who was snubbed (we asked and nothing came) gets nothing back; the optimistic place alone is open to it, which is how
+  it recovers.
+- Only peers that are interested hold a place: each place is used. One that nobody earns is given for a try of
+  OPTIMISTIC_SECONDS, in turns.
+- Optimistic: a new one each OPTIMISTIC_SECONDS: who waited longest, where the wait of peers that were never unchoked
+  counts NEWCOMER_WEIGHT times. BEP 3 makes them three times as likely by chance; this gives the same advantage without
+  bad luck: everybody's turn comes. When the optimistic one has earned a place by what it sends, the next one is tried
+  at once. With one place in all, that one is optimistic: there is nobody to compare.
+- Seeding: a turn lasts TURN_BYTES, but at least TURN_SECONDS and at most LONGEST_TURN_SECONDS. Whose turn is over makes
+  room for who waited longest; the slowest first, since what we can give is limited by our own line, and the fast ones
+  pass it on sooner. With nobody waiting, everybody goes on.
 """
 
 from collections.abc import Hashable, Sequence
@@ -78,7 +81,7 @@ class Choker:
         self._next_round = 0.0
 
     def rechoke(self, peers: Sequence[ChokePeer], now: float, rng: RandomSource, seeding: bool) -> ChokeDecision:
-        """Decide. To be called at least each ROUND_SECONDS, and whenever an unchoked peer left or somebody became interested."""
+        """Decide. To be called each ROUND_SECONDS, and when an unchoked peer left or somebody became interested."""
         self._meet(peers, now)
         peers = list(peers)
         rng.shuffle(peers)                              # among equals chance decides, not who connected first
@@ -125,9 +128,9 @@ class Choker:
         return [peer.key for peer in sorted(candidates, key=place)]
 
     def _regular(self, ranking: list[PeerKey], places: int, is_round: bool) -> set[PeerKey]:
-        """The first of the ranking; between rounds, incumbents keep their places, and the optimistic one gets what is left."""
+        """The first of the ranking. Between rounds incumbents keep their places; the optimistic one gets what is left."""
         if not is_round:
-            ranking = sorted(ranking, key=lambda key: 2 if key == self._optimistic else 0 if self._known[key].unchoked else 1)
+            ranking = sorted(ranking, key=lambda key: (key == self._optimistic, not self._known[key].unchoked))
         return set(ranking[:max(places, 0)])
 
     def _choose_optimistic(self, candidates: list[ChokePeer], regular: set[PeerKey], now: float) -> None:

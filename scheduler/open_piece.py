@@ -1,7 +1,7 @@
 """OpenPiece: a piece being downloaded, and which of its blocks are free, requested from whom, received from whom.
 
-Sets of blocks are whole numbers, block b is bit b: a piece has at most 4,096 blocks, mostly 16 to 256, and picking, requesting
-and receiving a run of blocks costs the same as one block.
+Sets of blocks are whole numbers, block b is bit b: a piece has at most 4,096 blocks, mostly 16 to 256, and picking,
+requesting and receiving a run of blocks costs the same as one block.
 """
 
 from collections.abc import Hashable

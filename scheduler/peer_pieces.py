@@ -1,7 +1,7 @@
 """Who has which pieces: PeerPieces of one connection, PieceHolders of all connections of a torrent.
 
-A peer's pieces are kept twice: as bytes, where one piece is found and added at once, and as a set (availability.py) for choosing among
-all; the set is made anew when it is needed and news has come since. A seed needs neither.
+A peer's pieces are kept twice: as bytes, where one piece is found and added at once, and as a set (availability.py) for
+choosing among all; the set is made anew when it is needed and news has come since. A seed needs neither.
 """
 
 from protocol.bitfield import Bitfield

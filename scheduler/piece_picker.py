@@ -1,24 +1,28 @@
 """PiecePicker: which blocks to request from which peer. One for each torrent being downloaded.
 
 Considerations:
-- The rarest piece first, so that none dies out when a peer leaves and we always have what others want; among equally rare ones
-  chance decides, so that not all downloaders want the same piece of the same seed. See availability.py.
-- The first RANDOM_FIRST_PIECES pieces are random ones: a rare piece comes from few peers, hence slowly, and before we own whole
-  pieces we have nothing to give.
+- The rarest piece first, so that none dies out when a peer leaves and we always have what others want; among equally
+  rare ones chance decides, so that not all downloaders want the same piece of the same seed. See availability.py.
+- The first RANDOM_FIRST_PIECES pieces are random ones: a rare piece comes from few peers, hence slowly, and before we
+  own whole pieces we have nothing to give.
 - Begun pieces before new ones: a piece counts only when it is whole, and until then it holds a buffer.
-- A fast peer gets pieces of its own: long runs of requests, one sender to blame. Slow peers share theirs, so that few buffers wait for
-  slow blocks; fast ones stay out of those, or they would soon have a slow block in every piece. A fast one that can get no new piece (no buffer, or none
-  left) helps with any, from its other end; a slow one does so only when no new ones are left at all.
-- Blocks are picked as runs that lie together, so that all that follows (requests, receiving, bookkeeping) can be done by runs.
-- Endgame: only when each block that anybody could send is requested, a peer with (nearly) nothing to do is asked for blocks that
-  others were asked for: the last ones, since the first to be asked sends the first ones next; few at a time, and no block of more
-  than ENDGAME_PEERS peers. Who comes second is cancelled.
-- A piece that failed with several senders is not shared next time, as long as its peer is there: then the sender is known. (A bad
-  peer that helps out with it each time would never be found, and the piece never finished.)
-- Blocks that a choke, a reject, a timeout or a closed connection gives back keep their place in a begun piece: no progress is lost.
+- A fast peer gets pieces of its own: long runs of requests, one sender to blame. Slow peers share theirs, so that few
+  buffers wait for slow blocks; fast ones stay out of those, or they would soon have a slow block in every piece. A fast
+  one that can get no new piece (no buffer, or none left) helps with any, from its other end; a slow one does so only
+  when no new ones are left at all.
+- Blocks are picked as runs that lie together, so that all that follows (requests, receiving, bookkeeping) can be done
+  by runs.
+- Endgame: only when each block that anybody could send is requested, a peer with (nearly) nothing to do is asked for
+  blocks that others were asked for: the last ones, since the first to be asked sends the first ones next; few at a
+  time, and no block of more than ENDGAME_PEERS peers. Who comes second is cancelled.
+- A piece that failed with several senders is not shared next time, as long as its peer is there: then the sender is
+  known. (A bad peer that helps out with it each time would never be found, and the piece never finished.)
+- Blocks that a choke, a reject, a timeout or a closed connection gives back keep their place in a begun piece: no
+  progress is lost.
 - Padding files (BEP 47) are requested as any other bytes: peers serve zeros for them.
 
-Costs do not grow with the number of pieces or peers but by the 1/30 operation a piece of one set intersection for each new piece.
+What a block costs does not depend on how many pieces and peers there are; beginning a piece takes a few set operations, each
+of which treats 30 pieces at a time (benchmarks/picker.py).
 """
 
 from collections.abc import Callable, Iterable
@@ -34,9 +38,9 @@ from scheduler.pieces_under_way import IdlePiece, PiecesUnderWay
 from scheduler.random_source import RandomSource
 
 RANDOM_FIRST_PIECES: Final = 4
-OWN_PIECE_PIPELINES: Final = 10                         # a pipeline is about two seconds: who needs more of them must share the piece
+OWN_PIECE_PIPELINES: Final = 10                         # a pipeline is about two seconds; who needs more must share
 ENDGAME_PEERS: Final = 3                                # that one block is requested from at once
-ENDGAME_DEPTH: Final = 4                                # blocks outstanding to a peer, above which it gets none that others have
+ENDGAME_DEPTH: Final = 4                                # a peer with more blocks outstanding gets none of others
 
 UNTOUCHED, OPEN, VERIFIED = range(3)                    # states of a piece
 
@@ -65,7 +69,7 @@ class PiecePicker:
         self._open = self._under_way.begun              # the same dictionary, which is needed at every step
         self._sole: set[int] = set()                    # failed with several senders
         self._peers: dict[PeerKey, PickerPeer] = {}
-        self._changes = 0                               # counts what may give a peer something to do that found nothing before
+        self._changes = 0                               # counts what may give work to a peer that found none
 
     # ── What peers have ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,8 +108,8 @@ class PiecePicker:
     def pick(self, peer_key: PeerKey, count: int, can_open: CanOpen) -> list[BlockRun]:
         """Return up to `count` blocks to request from this peer, in the order to request them; they count as requested.
 
-        `can_open(piece_index)` is asked before a piece is begun: True means that there is a buffer for it, and the piece is begun;
-        False ends the search for new pieces. It may call drop_piece.
+        `can_open(piece_index)` is asked before a piece is begun: True means that there is a buffer for it, and the piece
+        is begun; False ends the search for new pieces. It may call drop_piece.
         """
         peer = self._peers[peer_key]
         if peer.found_nothing_at == self._changes or count < 1:
@@ -122,8 +126,8 @@ class PiecePicker:
             self._take_new(picking, can_open)
         if picking.left and under_way.slow:
             self._help(picking, under_way.slow)
-        if picking.left and under_way.owned and not (is_slow and self._untouched):
-            self._help(picking, under_way.owned)
+        if picking.left and under_way.owned:
+            self._help(picking, under_way.owned, only_own=is_slow and self._untouched != 0)
         if not picking.runs and peer.outstanding < ENDGAME_DEPTH and self._is_endgame():
             self._take_busy(picking)
             if not picking.runs and not peer.outstanding:
@@ -155,7 +159,7 @@ class PiecePicker:
     def _take_new(self, picking: Picking, can_open: CanOpen) -> None:
         """Begin new pieces, as long as there is room for them.
 
-        One random place a call, and from there on to lower bits: where pieces are small, neighbours are also neighbours on disk.
+        One random place a call, and from there on to lower bits: where pieces are small, neighbours lie together on disk.
         """
         peer, at_random = picking.peer, self._num_verified < RANDOM_FIRST_PIECES
         place = (1 << self._rng.randrange(self._top + 1)) - 1
@@ -178,7 +182,8 @@ class PiecePicker:
     def _begin(self, picking: Picking, piece_index: int) -> None:
         sole = piece_index in self._sole
         is_slow = self._is_slow(picking, self.layout.piece_size(piece_index))
-        piece = OpenPiece(piece_index, self.layout.num_blocks(piece_index), None if is_slow and not sole else picking.peer_key, sole)
+        owner = None if is_slow and not sole else picking.peer_key
+        piece = OpenPiece(piece_index, self.layout.num_blocks(piece_index), owner, sole)
         self._open[piece_index] = piece
         self._states[piece_index] = OPEN
         self._untouched ^= 1 << self._top - piece_index
@@ -196,12 +201,12 @@ class PiecePicker:
                 if not picking.left:
                     return
 
-    def _help(self, picking: Picking, pieces: dict[int, OpenPiece]) -> None:
+    def _help(self, picking: Picking, pieces: dict[int, OpenPiece], only_own: bool = False) -> None:
         """Take over something of `pieces`, on which others work: there is no new one to be had."""
         for piece in tuple(pieces.values()):
             if piece.owner == picking.peer_key:
                 self._take_first(picking, piece)        # it gave blocks back while it was at another piece
-            elif not piece.sole and piece.piece_index in picking.peer.pieces:
+            elif not only_own and not piece.sole and piece.piece_index in picking.peer.pieces:
                 picking.take_from_end(piece)
                 self._under_way.place(piece)
             if not picking.left:
@@ -223,14 +228,14 @@ class PiecePicker:
     # ── What became of it ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def received(self, peer_key: PeerKey, piece_index: int, block_index: int) -> bool:
-        """A block came from this peer: keep it? False: it is there already or not wanted; its bytes are wasted, do not store them."""
+        """A block came from this peer: keep it? False: it is here already or not wanted; its bytes must not be stored."""
         return bool(self.received_run(peer_key, piece_index, block_index, 1))
 
     def received_run(self, peer_key: PeerKey, piece_index: int, first_block: int, num_blocks: int) -> int:
         """Blocks came from this peer, asked for or not; return how many of them are new.
 
-        Ask before they are stored: what is here already may be in the middle of being verified. Only where nobody else was asked
-        for them, and nothing was taken back, all of them are sure to be new.
+        Ask before they are stored: what is here already may be in the middle of being verified. Only where nobody else was
+        asked for them, and nothing was taken back, all of them are sure to be new.
         """
         piece = self._open.get(piece_index)
         if piece is None:
@@ -264,6 +269,7 @@ class PiecePicker:
         if peer.current is not None:
             self._under_way.gave_up(peer_key, peer.current)
         peer.current = None
+        self._under_way.disown_all(peer_key)
 
     def piece_complete(self, piece_index: int) -> bool:
         """All blocks of this begun piece are here: it can be verified."""
@@ -295,9 +301,9 @@ class PiecePicker:
         self._reopen(piece_index)
 
     def idle_pieces(self) -> list[IdlePiece]:
-        """Return the begun pieces of which nothing is requested, those that nobody can finish and those with least progress first.
+        """Return the begun pieces of which nothing is requested: when buffers are short, these are the ones to drop.
 
-        When buffers are short, these are the ones to drop.
+        Those that nobody connected can finish come first, then those with least progress.
         """
         return self._under_way.idle(self._holders)
 

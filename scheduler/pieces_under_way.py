@@ -1,8 +1,9 @@
 """PiecesUnderWay: the begun pieces of one torrent, and where a pick finds those that still have free blocks.
 
-`abandoned` were given up by those who worked on them: everybody goes on with them first. `slow` are shared by slow peers. `owned` have a
-peer that works on them alone. Pieces of other kinds than their own are looked at by peers when there is no new piece to be had. All
-are in the order in which pieces got there, so a piece does not wait for ever; `begun` is in the order of beginning.
+`abandoned` were given up by those who worked on them: everybody goes on with them first. `slow` are shared by slow
+peers. `owned` have a peer that works on them alone. Pieces of other kinds than their own are looked at by peers when
+there is no new piece to be had. All are in the order in which pieces got there, so a piece does not wait for ever;
+`begun` is in the order of beginning.
 """
 
 from typing import NamedTuple
@@ -34,7 +35,9 @@ class PiecesUnderWay:
     def place(self, piece: OpenPiece) -> None:
         """Put a piece, whose free blocks or owner may have changed, where it belongs."""
         index = piece.piece_index
-        where = None if not piece.free else self.owned if piece.owner is not None else self.slow if piece.slow else self.abandoned
+        where = None
+        if piece.free:
+            where = self.owned if piece.owner is not None else self.slow if piece.slow else self.abandoned
         for pieces in (self.abandoned, self.slow, self.owned):
             if pieces is not where:
                 pieces.pop(index, None)
@@ -50,6 +53,12 @@ class PiecesUnderWay:
         elif not piece.requested:
             piece.slow = False
         self.place(piece)
+
+    def disown_all(self, peer_key: PeerKey) -> None:
+        """This peer works on nothing any more. It may own pieces in which nothing is free now, and will be when others give up."""
+        for piece in self.begun.values():
+            if piece.owner == peer_key:
+                self.gave_up(peer_key, piece)
 
     def close(self, piece_index: int) -> OpenPiece:
         """Take a piece out. Whoever still refers to it finds nothing free in it."""

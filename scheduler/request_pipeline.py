@@ -1,14 +1,15 @@
 """How many blocks to have requested from one peer: enough that it always has the next request when it has sent a block.
 
-That is its rate × the time a request takes to come back as a block. More does harm: blocks that wait at a slow peer are missing
-elsewhere, a choke loses them, and each begun piece holds a buffer. So the depth is rate × (delay + QUEUE_SECONDS). The delay is
-seen when nothing else was outstanding; later on it would contain our own queue, and a queue that is sized by itself grows without
-end. QUEUE_SECONDS covers what varies: the peer's disk, other traffic, the interval between two ticks. It is also the room to grow, since
-a peer that could send faster is always asked for more than it sent.
+That is its rate × the time a request takes to come back as a block. More does harm: blocks that wait at a slow peer are
+missing elsewhere, a choke loses them, and each begun piece holds a buffer. So the depth is rate × (delay +
+QUEUE_SECONDS). The delay is seen when nothing else was outstanding; later on it would contain our own queue, and a
+queue that is sized by itself grows without end. QUEUE_SECONDS covers what varies: the peer's disk, other traffic, the
+interval between two ticks. It is also the room to grow, since a peer that could send faster is always asked for more
+than it sent.
 
-A rate that falls is believed slowly: blocks come in bursts, a round trip apart, and when buffers were short, it was not the peer that
-was slow. Before the rate is known: slow start as in TCP. Each block that arrives allows one more, which doubles the depth in each round trip,
-until the rate no longer follows.
+A rate that falls is believed slowly: blocks come in bursts, a round trip apart, and when buffers were short, it was not
+the peer that was slow. Before the rate is known: slow start as in TCP. Each block that arrives allows one more, which
+doubles the depth in each round trip, until the rate no longer follows.
 """
 
 import math
@@ -17,20 +18,20 @@ from typing import Final
 from protocol.limits import BLOCK_BYTES
 
 QUEUE_SECONDS: Final = 2.0
-POOL_SHARE: Final = 2 / 3                               # of the buffers, to be outstanding; the rest holds what has come of begun pieces
+POOL_SHARE: Final = 0.85                                # of the buffers, to be outstanding; the rest holds what has come
 LONGEST_DELAY_SECONDS: Final = 3.0                      # a peer that answers later than this is not worth a deeper queue
 MIN_DEPTH: Final = 2                                    # one on its way to us, one on its way there
 FIRST_DEPTH: Final = 4
 SNUBBED_DEPTH: Final = 1                                # to find out whether it sends again
-DECAY: Final = 0.9                                      # of the rate that is believed, at most, in one tick of half a second
+DECAY: Final = 0.9                                      # of the believed rate, at most, in a tick of half a second
 GROWTH: Final = 1.1                                     # slow start goes on while the rate grows by this factor …
 GROWTH_SECONDS: Final = 1.0                             # … in this time
 
 
 def pipeline_depth(rate: float, delay: float, reqq: int, ceiling: int) -> int:
-    """Return the blocks to have outstanding for `rate` (bytes per second) and `delay` (seconds from a request to its block).
+    """Return the blocks to have outstanding.
 
-    `reqq` is what the peer says it keeps (BEP 10), `ceiling` what we want at most; both are at least 1.
+    `rate`: bytes per second; `delay`: seconds from a request to its block; `reqq` is what the peer says it keeps (BEP 10), `ceiling` what we want at most; both are at least 1.
     """
     seconds = min(max(delay, 0.0), LONGEST_DELAY_SECONDS) + QUEUE_SECONDS
     return min(max(math.ceil(rate * seconds / BLOCK_BYTES), MIN_DEPTH), reqq, ceiling)
@@ -39,9 +40,9 @@ def pipeline_depth(rate: float, delay: float, reqq: int, ceiling: int) -> int:
 class PipelinePool:
     """What all pipelines of a process want together, and how much of that fits into its buffers.
 
-    Without it the first to ask would take all buffers for what it needs in seconds, and the others would stand idle at once. All get
-    the same part of what they want, so all have the same seconds of work outstanding, and no piece waits for one peer when the others
-    have sent their parts of it.
+    Without it the first to ask would take all buffers for what it needs in seconds, and the others would stand idle at
+    once. All get the same part of what they want, so all have the same seconds of work outstanding, and no piece waits for
+    one peer when the others have sent their parts of it.
     """
 
     __slots__ = ("blocks", "wanted")
@@ -60,7 +61,10 @@ class PipelinePool:
 class RequestPipeline:
     """The depth for one connection. `now` is in monotonic seconds. Tell `close` when the connection is closed."""
 
-    __slots__ = ("_ceiling", "_counts", "_delay", "_in_slow_start", "_is_snubbed", "_judged_at", "_judged_rate", "_pool", "_rate", "_reqq", "_wanted")
+    __slots__ = (
+        "_ceiling", "_counts", "_delay", "_in_slow_start", "_is_snubbed", "_judged_at", "_judged_rate", "_pool", "_rate",
+        "_reqq", "_wanted",
+    )
 
     def __init__(self, ceiling: int, pool: PipelinePool) -> None:
         self._ceiling = ceiling
@@ -93,8 +97,10 @@ class RequestPipeline:
             self._want(self._wanted + num_blocks)
 
     def tick(self, now: float, rate: float, is_snubbed: bool, is_asked: bool) -> None:
-        """To be called about twice a second. `rate`: payload bytes per second from this peer; `is_snubbed`: nothing though asked;
-        `is_asked`: it lets us request, and has what we want. Others get its part of the buffers while it does not.
+        """To be called about twice a second. `rate`: payload bytes per second from this peer.
+
+        `is_snubbed`: it sends nothing though asked. `is_asked`: it lets us request, and has what we want; while it does not,
+        others get its part of the buffers.
         """
         self._count(is_asked)
         self._is_snubbed = is_snubbed

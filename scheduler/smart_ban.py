@@ -1,11 +1,12 @@
 """SmartBan: who sent the bad block.
 
-A piece that fails with one sender convicts it. With several, the digest of each block is kept with its sender. When the piece is right
-at last, each kept digest that differs from the right block's convicts its sender; so does a sender whose block differs from what
-it sent for the same place before: one of the two was wrong. Nobody else is convicted, so an innocent peer never is.
+A piece that fails with one sender convicts it. With several, the digest of each block is kept with its sender. When the
+piece is right at last, each kept digest that differs from the right block's convicts its sender; so does a sender whose
+block differs from what it sent for the same place before: one of the two was wrong. Nobody else is convicted, so an
+innocent peer never is.
 
-Only pieces that failed are looked at, so all this costs nothing while all goes well. What is kept is bounded: the oldest failures are
-forgotten first; what they could have proved is lost, no more.
+Only pieces that failed are looked at, so all this costs nothing while all goes well. What is kept is bounded: the
+oldest failures are forgotten first; what they could have proved is lost, no more.
 """
 
 import hashlib

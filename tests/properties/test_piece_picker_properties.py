@@ -193,7 +193,7 @@ def test_random_swarms_keep_the_picker_consistent_and_end_complete(seed):
             break
         progress = 0
         for key in list(world.peers):
-            progress += world.pick(key, 30)
+            progress += world.pick(key, world.rng.choice((2, 30)))
             progress += len(world.outstanding[key])
             world.receive(key, 20)
         assert progress, "somebody has what we lack, and nothing is requested"

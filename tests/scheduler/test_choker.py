@@ -229,6 +229,17 @@ def test_a_turn_of_a_fast_peer_ends_with_its_bytes_and_that_of_a_slow_one_with_t
     assert 1e6 * TURN_SECONDS > TURN_BYTES
 
 
+def test_what_a_peer_got_in_an_earlier_turn_does_not_shorten_the_next():
+    swarm = Swarm(slots=1, seeding=True, line=1e6)
+    swarm.join(a_peer("a"), a_peer("b"))
+    swarm.play(2 * TURN_SECONDS)                        # one turn each, ended by what they got
+    assert swarm.turns == {"a": 1, "b": 1}
+    swarm.line = 100.0
+    swarm.unchoked_seconds.clear()
+    swarm.play(LONGEST_TURN_SECONDS - 2 * ROUND_SECONDS)
+    assert len(swarm.unchoked_seconds) == 1
+
+
 def test_with_nobody_waiting_turns_go_on():
     swarm = Swarm(slots=4, seeding=True, line=4e6)
     swarm.join(*(a_peer(number) for number in range(4)))

@@ -196,6 +196,14 @@ def test_a_peer_that_finds_no_buffer_helps_another_one_from_the_end_of_its_piece
     assert pick(picker, "owner", 10)[0] == BlockRun(own.piece_index, 40, 10, False)
 
 
+def test_a_slow_peer_that_finds_no_buffer_stays_out_of_the_pieces_of_fast_ones():
+    picker = has_begun()
+    seed_joins(picker, "owner")
+    seed_joins(picker, "slow")
+    pick(picker, "owner", 40)
+    assert pick(picker, "slow", SLOW, room=False) == []
+
+
 def test_small_pieces_are_picked_many_at_once():
     picker = has_begun(1_000, blocks=1)
     seed_joins(picker, "seed")

@@ -240,6 +240,29 @@ def test_when_its_one_peer_leaves_another_one_goes_on_with_a_piece_that_had_fail
     picker.check_invariants()
 
 
+def test_a_piece_whose_one_peer_left_when_nothing_was_free_is_finished_by_others():
+    picker = with_a_failed_piece()
+    pick(picker, "c", 40)
+    picker.received_run("c", 4, 0, 30)
+    picker.release_all("c")                             # ten blocks are free again, and 24 were never requested
+    pick(picker, "a", 10)
+    pick(picker, "b", FAST)                             # the rest: it belongs to "b" now, and "a" still has requests
+    assert picker.received_run("b", 4, 40, 24) == 24
+    picker.peer_left("b")
+    picker.release_all("a")
+    assert pick(picker, "c", FAST) == [BlockRun(4, 30, 10, False)]
+    picker.check_invariants()
+
+
+def test_a_slow_peer_goes_on_with_its_own_piece_though_others_are_untouched_and_wait_for_a_buffer():
+    picker = has_begun(6)
+    seed_joins(picker, "a")
+    (own,) = pick(picker, "a", FAST)
+    picker.released("a", own.piece_index, 17, 1)
+    receive(picker, "a", [BlockRun(own.piece_index, 0, 17, False), BlockRun(own.piece_index, 18, BLOCKS - 18, False)])
+    assert pick(picker, "a", SLOW, room=False) == [BlockRun(own.piece_index, 17, 1, False)]
+
+
 def test_a_piece_that_failed_with_one_sender_may_be_shared():
     picker = in_endgame("b", "c")
     picker.received_run("a", 4, 0, BLOCKS)
