@@ -1,6 +1,8 @@
-"""Imports go one way, and the pure folders import nothing that has I/O, a clock or chance."""
+"""Imports go one way and never in a circle, and the pure folders import nothing that has I/O, a clock or chance."""
 
+import graphlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -61,6 +63,29 @@ def refused_imports(folder: str, source: str) -> set[str]:
     return refused
 
 
+def module_of(path: Path) -> str:
+    """Return the dotted name under which `path` is imported."""
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def import_circle(sources: Mapping[str, str]) -> list[str]:
+    """Return the modules of one circle among `sources` (module → its text), [] if there is none. Imports inside functions count too."""
+    imported = {
+        module: {ours for name in imported_names(source) for ours in (name, name.rpartition(".")[0]) if ours in sources}
+        for module, source in sources.items()
+    }
+    try:
+        graphlib.TopologicalSorter(imported).prepare()
+    except graphlib.CycleError as circle:
+        return circle.args[1]
+    return []
+
+
+def test_no_module_imports_itself_in_a_circle():
+    paths = [Path("run.py"), *python_files(*PACKAGES, "tests", "benchmarks")]
+    assert import_circle({module_of(path): (ROOT / path).read_text(encoding="utf-8") for path in paths}) == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_a_file_imports_only_what_its_folder_may(path):
     assert refused_imports(folder_of(path), (ROOT / path).read_text(encoding="utf-8")) == set()
@@ -98,3 +123,13 @@ def test_every_folder_with_python_files_is_a_package():
 ])
 def test_the_rule_about_imports_sees(folder, source, refused):
     assert refused_imports(folder, source) == refused
+
+
+@pytest.mark.parametrize(("sources", "circle"), [
+    ({"a.x": "from a.y import Y", "a.y": "import a.x"}, {"a.x", "a.y"}),
+    ({"a.x": "from a import y", "a.y": "def late():\n    from a.z import Z", "a.z": "from a.x import X"}, {"a.x", "a.y", "a.z"}),
+    ({"a.x": "import a.x"}, {"a.x"}),
+    ({"a.x": "from a.y import Y\nfrom a.z import Z", "a.y": "import a.z", "a.z": "import sys"}, set()),
+])
+def test_the_rule_about_circles_sees(sources, circle):
+    assert set(import_circle(sources)) == circle

@@ -13,14 +13,12 @@ import importlib.util
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Final
 
 import gevent
 
 from protocol.errors import EvenswarmError
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130                           # 128 + SIGINT, as shells say it
 # They speak to a running client by its API. Architecture.md fixes their names; their arguments come with the API.

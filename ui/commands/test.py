@@ -3,7 +3,7 @@
 import os
 
 from protocol.errors import EvenswarmError
-from ui.commands.command_line import ROOT
+from ui.environment import ROOT
 
 # pytest's options whose value is the next argument and may look like the name of a file that is there
 VALUE_OPTIONS = frozenset({"-k", "-m", "-p", "-o", "-c", "-r", "-W", "-n"})
