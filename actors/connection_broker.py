@@ -42,10 +42,11 @@ class ConnectionBroker(EngineActor):
             case m.CancelRequests():          self._cancel_requests(message)
             case m.RegisterTorrent():         self._register_torrent(message)
             case m.TorrentGone():             self._free(message.info_hash, "the torrent is gone")
+            case m.IdleConnectionOffered():   self._idle_connection_offered(message)
             case m.SetConnectionRateLimit():  self._set_connection_rate_limit(message)
             case m.SetConnectionLimits():     self._set_connection_limits(message)
             case m.PauseConnecting():         self._pause_connecting(message)
-            case m.ResumeConnecting():        self._resume_connecting()
+            case m.ResumeConnecting():        self._resume_connecting(message)
             case m.GetConnectionQueueStats(): return self._get_connection_queue_stats(message)
             case m.Ping():                    return True
             case _:                           self.unknown(message)
@@ -93,6 +94,9 @@ class ConnectionBroker(EngineActor):
         if not self.post(torrent, reply):
             self._free(message.info_hash, "its actor is dead")
 
+    def _idle_connection_offered(self, message: m.IdleConnectionOffered) -> None:
+        self._queue.offer_idle(message.info_hash, message.grant_id, message.idle_seconds, self.clock())
+
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _set_connection_rate_limit(self, message: m.SetConnectionRateLimit) -> None:
@@ -113,12 +117,12 @@ class ConnectionBroker(EngineActor):
         )
 
     def _pause_connecting(self, message: m.PauseConnecting) -> None:
-        self._queue.pause(message.reason)
-        self._log.warning("connecting_paused", reason=message.reason)
+        if self._queue.pause(message.reason):
+            self._log.warning("connecting_paused", reason=message.reason)
 
-    def _resume_connecting(self) -> None:
-        self._queue.resume()
-        self._log.info("connecting_resumed")
+    def _resume_connecting(self, message: m.ResumeConnecting) -> None:
+        if self._queue.resume(message.reason):
+            self._log.info("connecting_resumed", reason=message.reason, still_paused="; ".join(self._queue.rules.pauses))
 
     def _get_connection_queue_stats(self, message: m.GetConnectionQueueStats) -> ConnectionQueueStats:
         stats = connection_queue_stats(self._queue, self.clock())
@@ -136,7 +140,16 @@ class ConnectionBroker(EngineActor):
                 torrent = self._torrents.get(slot.info_hash)
                 if torrent is not None and not self.post(torrent, m.ConnectOnePeer(slot.grant_id, slot.deadline)):
                     self._free(slot.info_hash, "its actor is dead")         # with its other slots of this drain
+        self._make_room()
         self._set_timer()
+
+    def _make_room(self) -> None:
+        """Where every place is taken an idle connection goes, for a torrent that downloads."""
+        offer = self._queue.idle_to_close(self.clock())
+        if offer is not None:
+            self._log.info("idle_close_requested", info_hash=offer.info_hash, grant_id=offer.grant_id)
+            if not self.post(self._torrents[offer.info_hash], m.CloseIdleConnection(offer.grant_id)):
+                self._free(offer.info_hash, "its actor is dead")
 
     def _drain_due(self, message: m.DrainDue) -> None:
         for grant in self._queue.expire_leases(self.clock(), told_until=message.due):

@@ -25,7 +25,7 @@ def connection_queue_stats(queue: ConnectionQueue, now: float) -> ConnectionQueu
         granted=ledger.granted, connected_total=ledger.connected_ever, declined=dict(ledger.declined), failed=dict(ledger.failed),
         expired=ledger.expired, cancelled=ledger.cancelled,
         oldest_wait=max((queue.waited(torrent, now) for torrent in queue.torrents.values()), default=0.0),
-        paused=queue.rules.pause_reason, next_up=tuple(torrent.info_hash for torrent in itertools.islice(turns, NUM_NEXT_UP)),
+        paused="; ".join(queue.rules.pauses), next_up=tuple(torrent.info_hash for torrent in itertools.islice(turns, NUM_NEXT_UP)),
         torrents={
             torrent.info_hash: _torrent_queue_stats(queue, torrent, now, turn_in.get(torrent.info_hash, 0.0))
             for torrent in queue.torrents.values()

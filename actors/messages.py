@@ -53,6 +53,7 @@ class RequestConnections:
 
     info_hash: bytes
     count: int                                          # at least 1
+    is_finished: bool = False                           # it has all that it wants and dials to give: 1 turn in 10
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -94,6 +95,10 @@ class AttemptEnded:
     grant_id: int
     outcome: str
     elapsed: float                                      # seconds since the dial began
+    # What tells an overloaded way out from peers that are dead (scheduler/auto_control.py), seconds from a dial to TCP's answer,
+    # which may be a refusal:
+    answered_in: float | None = None                    # of this dial; None: no answer
+    answered_in_before: float | None = None             # of this peer's dial before that was answered; None: it never answered
 
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
@@ -113,6 +118,23 @@ class ConnectionClosed:
     """A connection of either direction is gone (or an incoming reservation was not used)."""
 
     grant_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdleConnectionOffered:
+    """The torrent's longest idle useless connection may be closed for somebody who needs the place.
+
+    States a level: it replaces the torrent's last offer. It ends by itself when that connection closes. Answer, now or never:
+    CloseIdleConnection.
+    """
+
+    info_hash: bytes
+    grant_id: int | None                                # of a connected one; None: none is idle any more
+    idle_seconds: float = 0.0                           # for how long it has been of no use
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.idle_seconds < math.inf:
+            raise ValueError(f"IdleConnectionOffered.idle_seconds is {self.idle_seconds}, must be finite and at least 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +166,10 @@ class SetConnectionLimits:
 
 @dataclass(frozen=True, slots=True)
 class PauseConnecting:
-    """Network lost, EMFILE, kill switch: pauses everyone and blames no peer. `reason` is read by people: "the network is down"."""
+    """Network lost, EMFILE, kill switch: pauses everyone and blames no peer. `reason` is read by people: "the network is down".
+
+    Several reasons may hold at once; connecting goes on when none is left. The same reason again changes nothing.
+    """
 
     reason: str                                         # not ''
 
@@ -155,7 +180,9 @@ class PauseConnecting:
 
 @dataclass(frozen=True, slots=True)
 class ResumeConnecting:
-    """The reason of the pause is gone."""
+    """This reason of a pause is gone; the others, if any, still hold."""
+
+    reason: str | None = None                           # as in PauseConnecting; None: all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +208,16 @@ class ConnectOnePeer:
 
     grant_id: int
     deadline: float                                     # monotonic moment at which the lease ends
+
+
+@dataclass(frozen=True, slots=True)
+class CloseIdleConnection:
+    """The place of the connection that was offered is needed: close it, without blame, unless it became useful meanwhile.
+
+    Answer: ConnectionClosed as for every other; or, if it is kept, IdleConnectionOffered with the next one or None.
+    """
+
+    grant_id: int
 
 
 @dataclass(frozen=True, slots=True)

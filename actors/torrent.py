@@ -80,6 +80,7 @@ class TorrentActor(EngineActor):
             case dm.IncomingPeer():       self._peers.incoming_peer(message, self._refusal())
             case m.IncomingReserved():    self._peers.incoming_reserved(message, self._refusal())
             case m.IncomingRefused():     self._peers.incoming_refused(message)
+            case m.CloseIdleConnection(): self._peers.close_idle(message)
             case dm.PiecesVerified():     self._pieces_verified(message)
             case dm.PiecesDurable():      self._pieces_durable(message)
             case dm.PieceFailed():        self._piece_failed(message)

@@ -17,6 +17,7 @@ from scheduler.swarm import Swarm
 from scheduler.swarm_peer import SwarmPeer
 
 WILDCARD_HOSTS: Final = ("", "0.0.0.0", "::")
+IDLE_CLOSED: Final = "its place was needed, and it was of no use"
 OVERDUE_SECONDS: Final = 60.0                           # more than its timers allow, then the daemon has forgotten a dial
 
 
@@ -229,6 +230,13 @@ class TorrentPeers:
             "peer_disconnected", grant_id=connection.grant_id, peer=str(peer.address), reason=reason, elapsed=seconds,
             downloaded=downloaded, uploaded=uploaded,
         )
+
+    def close_idle(self, message: m.CloseIdleConnection) -> None:
+        """Its place is needed. The daemon answers by PeerDisconnected, and that gives the place back."""
+        for connection in self.connections.values():
+            if connection.grant_id == message.grant_id:
+                self._around.to_daemon(dm.ClosePeer(self._around.info_hash, connection.connection_id, IDLE_CLOSED))
+                return
 
     def peer_banned(self, message: dm.PeerBanned) -> None:
         """It sent bad data."""

@@ -22,6 +22,7 @@ from protocol import daemon_messages as dm
 from scheduler import grant_ledger
 from scheduler.dial_rules import DialRules
 from scheduler.grant_ledger import Grant, GrantLedger
+from scheduler.idle_connections import IdleConnections, IdleOffer
 from scheduler.queued_torrent import QueuedTorrent
 from scheduler.refusal import Refusal
 from scheduler.settings import Settings
@@ -57,6 +58,7 @@ class ConnectionQueue:
         self._lease_seconds = settings.lease_seconds
         self._time = SteadyTime(now)
         self.rules = DialRules(settings, self.ledger, self._time.at(now))
+        self.idle = IdleConnections()
         self._places = TorrentPlaces(self.rules)
         self._torrents: dict[bytes, QueuedTorrent] = {}
         self._gathering_until = 0.0                     # steady seconds
@@ -83,6 +85,7 @@ class ConnectionQueue:
                 self.rules.bucket.release()
             elif state is grant_ledger.HALF_OPEN:
                 self.rules.router_memory.dial_ended(dm.CANCELLED, grant.had_peers, seconds)
+        self.idle.withdraw(info_hash)
         self._drop_pending(torrent)
         return freed
 
@@ -160,6 +163,7 @@ class ConnectionQueue:
             self._end_attempt(grant, dm.CANCELLED, seconds)
         else:
             self.ledger.close(grant)
+            self.idle.connection_closed(grant)
             self._places.settle(self._torrents[grant.info_hash])
 
     def reserve_incoming(self, info_hash: bytes) -> Grant | Refusal | None:
@@ -171,8 +175,17 @@ class ConnectionQueue:
         if refused is not None:
             return refused
         grant = self.ledger.reserve_incoming(info_hash)
+        self.idle.place_taken()
         self._places.settle(torrent)
         return grant
+
+    def offer_idle(self, info_hash: bytes, grant_id: int | None, idle_seconds: float, now: float) -> None:
+        """The torrent's longest idle useless connection, which replaces what it offered before; None: it has none."""
+        grant = None if grant_id is None else self.ledger.get(grant_id)
+        if grant is not None and grant.info_hash == info_hash and grant.state is grant_ledger.CONNECTED:
+            self.idle.offer(grant, self._time.advance(now) - idle_seconds)
+        else:
+            self.idle.withdraw(info_hash)
 
     def expire_leases(self, now: float, told_until: float) -> list[Grant]:
         """Take back the leases that ended by `told_until`, a moment until which all that torrents told has been handled."""
@@ -215,15 +228,21 @@ class ConnectionQueue:
     def set_limits(self, **limits: int) -> None:
         """Replace limits of ConnectionLimits by name. What is over a lowered one runs out by itself."""
         self.rules.set_limits(**limits)
+        self.idle.place_taken()
         self._places.limits_changed()
 
-    def pause(self, reason: str) -> None:
-        """Grant nothing until `resume`."""
-        self.rules.pause_reason = reason
+    def pause(self, reason: str) -> bool:
+        """Grant nothing until this reason and all others are gone. Return False if it holds already."""
+        is_new = reason not in self.rules.pauses
+        self.rules.pauses[reason] = None
+        return is_new
 
-    def resume(self) -> None:
-        """The reason of the pause is gone."""
-        self.rules.pause_reason = ""
+    def resume(self, reason: str | None = None) -> bool:
+        """This reason of a pause is gone; None: all of them. Return False if it did not hold."""
+        gone = list(self.rules.pauses) if reason is None else [reason] if reason in self.rules.pauses else []
+        for each in gone:
+            del self.rules.pauses[each]
+        return bool(gone)
 
     # ── handing out ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -237,12 +256,20 @@ class ConnectionQueue:
         while (torrent := self._places.next_torrent(seconds)) is not None:
             grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds)
             self.rules.bucket.reserve()
+            self.idle.place_taken()
             self._places.served(torrent)
             slots.append(GivenSlot(torrent.info_hash, grant.grant_id, now + self._lease_seconds, seconds - torrent.waiting_since))
             torrent.waiting_since = seconds
             torrent.pending -= 1
             self._places.settle(torrent)
         return slots
+
+    def idle_to_close(self, now: float) -> IdleOffer | None:
+        """Return the connection that has to make room for a torrent that downloads and lacks only a place; None: none."""
+        seconds = self._time.advance(now)
+        if not self.idle or not self._places.is_a_downloader_waiting or not self.rules.lacks_only_a_place(seconds):
+            return None
+        return self.idle.ask(seconds, incoming_too=self.rules.has_more_incoming_than_kept())
 
     def next_drain(self, now: float) -> float | None:
         """In how many seconds time alone can make a drain useful, at least a drain interval; None: never, it takes an event."""

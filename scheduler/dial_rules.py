@@ -36,16 +36,27 @@ class DialRules:
         )
         self.bucket = TokenBucket(settings.connection_rate, settings.connection_burst, now)
         self.router_memory = RouterMemory()
-        self.pause_reason = ""                          # '' = not paused
+        self.pauses: dict[str, None] = {}               # why nobody may dial, in the order in which that was said
         self._ledger = ledger
 
     def refusal_to_all(self, now: float) -> Refusal | None:
         """Return the rule that lets nobody dial now."""
+        if self.pauses:
+            return Refusal(r.PAUSED, reason="; ".join(self.pauses))
+        return self._refusal_of_global_place(incoming=False) or self._refusal_of_flow(now)
+
+    def lacks_only_a_place(self, now: float) -> bool:
+        """Tell whether one place more of the global limit would let somebody dial now."""
+        full = self._refusal_of_global_place(incoming=False)
+        return full is not None and full.used + full.kept == full.limit and not self.pauses and self._refusal_of_flow(now) is None
+
+    def has_more_incoming_than_kept(self) -> bool:
+        """Tell whether the end of an incoming connection makes room for a dial."""
+        return self._ledger.incoming > int(self.limits.global_connections * self.limits.incoming_reserve)
+
+    def _refusal_of_flow(self, now: float) -> Refusal | None:
+        """Return the rule about new flows that lets nobody dial now."""
         limits, count = self.limits, self._ledger.count
-        if self.pause_reason:
-            return Refusal(r.PAUSED, reason=self.pause_reason)
-        if refusal := self._refusal_of_place(r.GLOBAL, count, self._ledger.incoming, limits.global_connections, incoming=False):
-            return refusal
         if count.in_flight >= limits.half_open:
             return Refusal(r.HALF_OPEN, count.in_flight, limits.half_open)
         if (unanswered := self.num_unanswered(now)) >= limits.unanswered:
@@ -69,11 +80,8 @@ class DialRules:
 
     def refusal_to_incoming(self, account: Account) -> Refusal | None:
         """Return the rule that takes no further connection from outside for this torrent."""
-        limits = self.limits
-        return (
-            self._refusal_of_place(r.GLOBAL, self._ledger.count, self._ledger.incoming, limits.global_connections, incoming=True)
-            or self._refusal_of_place(r.TORRENT, account, account.incoming, limits.torrent_connections, incoming=True)
-        )
+        return self._refusal_of_global_place(incoming=True) or self._refusal_of_place(
+            r.TORRENT, account, account.incoming, self.limits.torrent_connections, incoming=True)
 
     def num_unanswered(self, now: float) -> int:
         """Return how many dials a router has an entry for: ended ones that it remembers, and each that is under way."""
@@ -98,6 +106,10 @@ class DialRules:
         if refusal.rule == r.UNANSWERED and (forgotten := self.router_memory.next_forgotten()) is not None:
             return forgotten - now
         return math.inf
+
+    def _refusal_of_global_place(self, *, incoming: bool) -> Refusal | None:
+        ledger = self._ledger
+        return self._refusal_of_place(r.GLOBAL, ledger.count, ledger.incoming, self.limits.global_connections, incoming=incoming)
 
     def _refusal_of_place(
         self, rule: str, count: ConnectionCount, num_incoming: int, limit: int, *, incoming: bool,

@@ -42,6 +42,11 @@ class TorrentPlaces:
         """How many torrents a slot would help now."""
         return len(self._waiting) + len(self._over_share)
 
+    @property
+    def is_a_downloader_waiting(self) -> bool:
+        """Tell whether a slot would help a torrent that is not finished."""
+        return bool(self.num_waiting)
+
     def upcoming(self) -> Iterator[QueuedTorrent]:
         """The order in which turns come, as it looks now."""
         yield from self._waiting
@@ -115,7 +120,7 @@ class TorrentPlaces:
             moments.append(next_lease_end)
         if (first := self._held.smallest()) is not None:
             moments.append(first[0])
-        return None if self._rules.pause_reason or min(moments) == math.inf else min(moments)
+        return None if self._rules.pauses or min(moments) == math.inf else min(moments)
 
     def refusal_of(self, torrent: QueuedTorrent, now: float) -> Refusal | None:
         """Return the rule that says no to the torrent now; None if it asks for nothing."""
