@@ -28,6 +28,8 @@ OUTCOMES: Final = (CONNECTED, REFUSED, TIMED_OUT, UNREACHABLE, HANDSHAKE_FAILED,
 OWN_ADDRESS: Final = "own_address"                      # we dialled ourselves: never again
 DUPLICATE_PEER: Final = "duplicate_peer"                # the same peer id is connected already
 BOTH_SEEDS: Final = "both_seeds"                        # we have all pieces and so has it: nobody's fault
+NO_ROUTE: Final = "no_route"                            # of an unreachable one: this machine knows no way there, nothing was sent
+IDLE: Final = "idle"                                    # of no use to either side for long, closed by us to make room: nobody's fault
 
 
 # ── engine → daemon ──────────────────────────────────────────────────────────────────────────────────────────────────────

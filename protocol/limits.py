@@ -46,6 +46,7 @@ MAX_TRACKER_REDIRECTS: Final = 5                        # real ones are http →
 MAX_SWARM_PEERS: Final = 2_000                          # of one torrent: 40 times what it connects to; about 1 KiB each
 MAX_BANNED_ADDRESSES: Final = 1_000                     # of one torrent, the oldest is forgotten: each cost us a bad piece
 MAX_OWN_ADDRESSES: Final = 64                           # at which we were reached by ourselves: interfaces and mapped ports
+MAX_ADDRESS_VOTES: Final = 50                           # hosts of one scope that said how they see us; the newest, for addresses change
 
 # Between processes
 MAX_FRAME_BYTES: Final = 8 << 20                        # one frame of many messages

@@ -1,32 +1,38 @@
 """Swarm: the peers that one torrent knows, one record for each address, and which of them is dialled next.
 
 Considerations:
+- The records, their counts and heaps are SwarmTable's.
 - Sources are merged: a peer that the tracker and another peer named is one record.
-- A state changes in `_move` alone, which also moves the counters and keeps the two heaps: the candidates, best first, and those
-  that wait for their next try, earliest first. So the best candidate costs O(log n) and nobody sorts the swarm.
-- Bounded. When it is full, records that are worth less than an address that was never tried make room: never dialled again, or
-  never reached and failed, the most often failed first. If there are none, it is the newcomers that are left out; only somebody who
-  dials us always finds room, because a table full of untried addresses may be somebody's attempt to isolate us.
 - Who dials us comes from a port that nobody listens on. Its record is barred until the extension handshake (BEP 10) tells the
   right port; then it joins the record of that address, if there is one.
 - The same peer at a second address is not dialled there while the first connection lives.
-- What is not the peer's fault (we stopped, the daemon died or was busy) costs it nothing.
+- What is not the peer's fault (we stopped, the daemon died or was busy, no network) costs it nothing.
+- No address is dialled ten times in ten seconds, whatever the reason and whoever asks (backoff.py).
 """
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
-from protocol.daemon_messages import BOTH_SEEDS, CANCELLED, DUPLICATE_PEER, LOCAL_BUSY, OWN_ADDRESS
+from protocol.daemon_messages import (
+    BOTH_SEEDS,
+    CANCELLED,
+    DUPLICATE_PEER,
+    IDLE,
+    LOCAL_BUSY,
+    NO_ROUTE,
+    OWN_ADDRESS,
+)
 from protocol.limits import MAX_OWN_ADDRESSES, MAX_SWARM_PEERS
 from protocol.peer_address import PeerAddress, undiallable_reason
 from scheduler.backoff import (
-    BUSY_WAIT_SECONDS,
+    IDLE_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     QUICK_DISCONNECT_SECONDS,
     backoff_wait,
+    busy_wait,
 )
 from scheduler.ban_list import BanList
+from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.swarm_peer import (
     CONNECTED,
@@ -36,65 +42,25 @@ from scheduler.swarm_peer import (
     INCOMING,
     MANUAL,
     QUEUED,
-    STATES,
     UNKNOWN_PORT,
     SwarmPeer,
 )
-from scheduler.withdrawable_heap import WithdrawableHeap
+from scheduler.swarm_table import SwarmTable
 
 OWN_ADDRESS_TEXT: Final = "our own address"
 SAME_PEER_TEXT: Final = "the same peer is connected at another address"
-ROOM_FOR_INCOMING: Final = 50                           # made at once, so that a full table is not searched for each newcomer
+NO_ROUTE_TEXT: Final = "this machine has no route to it"
 
 
-class Swarm:
-    """The table of SwarmPeer. `now` is in monotonic seconds; nothing here raises for what peers and trackers say."""
+class Swarm(SwarmTable):
+    """What sources, dials and connections mean for the records. Nothing here raises for what peers and trackers say."""
 
-    def __init__(self, rng: RandomSource, max_peers: int = MAX_SWARM_PEERS) -> None:
-        self.counts = dict.fromkeys(STATES, 0)          # of records by state; read only
+    def __init__(self, rng: RandomSource, max_peers: int = MAX_SWARM_PEERS, own_address: OwnAddress | None = None) -> None:
+        super().__init__(max_peers, own_address or OwnAddress())
         self._rng = rng
-        self._max_peers = max_peers
-        self._peers: dict[PeerAddress, SwarmPeer] = {}
-        self._candidates: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
-        self._waiting: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
         self._bans = BanList()
         self._own: dict[PeerAddress, None] = {}         # ordered, so that the oldest can be forgotten
         self._twins: dict[SwarmPeer, list[SwarmPeer]] = {}  # connected → other addresses of the same peer
-
-    def __len__(self) -> int:
-        return len(self._peers)
-
-    def __iter__(self) -> Iterator[SwarmPeer]:
-        return iter(self._peers.values())
-
-    def get(self, address: PeerAddress) -> SwarmPeer | None:
-        """Return the record of `address`."""
-        return self._peers.get(address)
-
-    # ── who is next ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def wake(self, now: float) -> int:
-        """Make candidates of those whose wait is over, and return how many that were."""
-        num_woken = 0
-        while (earliest := self._waiting.smallest()) is not None and earliest[0] <= now:
-            self._move(earliest[1], QUEUED, now)
-            num_woken += 1
-        return num_woken
-
-    @property
-    def num_candidates(self) -> int:
-        """How many may be dialled now, as of the last `wake`."""
-        return len(self._candidates)
-
-    def best_candidate(self) -> SwarmPeer | None:
-        """Return the peer to dial next, as of the last `wake`."""
-        best = self._candidates.smallest()
-        return best and best[1]
-
-    def next_try(self) -> float | None:
-        """Return the moment at which the next waiting peer becomes a candidate; None when nobody waits."""
-        earliest = self._waiting.smallest()
-        return earliest and earliest[0]
 
     # ── addresses ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -112,7 +78,7 @@ class Swarm:
                 self._named_again(self._peers[address], source, now)
             else:
                 new.append(address)
-        for address in new[:self._make_room(len(new))]:
+        for address in new[:self._make_room(len(new), now)]:
             self._insert(SwarmPeer(address, (source,), QUEUED, now))
         return self.num_candidates - before
 
@@ -122,9 +88,13 @@ class Swarm:
         if peer.barred == UNKNOWN_PORT:                 # so it does listen where it dialled from
             peer.barred = ""
             if peer.state == FAILED:
-                self._move(peer, QUEUED, now)
+                self._queue(peer, now)
         elif source == MANUAL and peer.state == FAILED and not peer.barred:
-            self._move(peer, QUEUED, now)               # the user wants it now
+            self._queue(peer, now)                      # the user wants it now
+
+    def we_listen(self, port: int) -> None:
+        """Our port: priorities of peers at our own address follow from it."""
+        self._order.own_port = port
 
     def set_own(self, addresses: Iterable[PeerAddress], now: float) -> None:
         """These are our own: never dial them."""
@@ -158,7 +128,13 @@ class Swarm:
         """It is dialled."""
         peer.attempts += 1
         peer.last_attempt = now
+        peer.burst.dialled(now)
         self._move(peer, CONNECTING, now, until=now + timeout)
+
+    def deadline_moved(self, peer: SwarmPeer, until: float) -> None:
+        """Its dial gets another timeout."""
+        if peer.state == CONNECTING:
+            peer.until = until
 
     def handshake_started(self, peer: SwarmPeer, now: float, timeout: float) -> None:
         """TCP is connected."""
@@ -169,14 +145,17 @@ class Swarm:
         if outcome == CANCELLED:
             self._release(peer, now)
             return
-        peer.last_error = reason or outcome
+        peer.last_error = NO_ROUTE_TEXT if reason == NO_ROUTE else reason or outcome
+        if outcome == LOCAL_BUSY or reason == NO_ROUTE:
+            peer.local_failures += 1
+            self._fail(peer, now, busy_wait(peer.local_failures), peer.last_error)
+            return
+        peer.local_failures = 0
         if reason == OWN_ADDRESS:
             self.set_own([peer.address], now)           # bars it
             self._move(peer, FAILED, now, reason=OWN_ADDRESS_TEXT)
         elif reason == DUPLICATE_PEER:
             self._duplicate(peer, now)
-        elif outcome == LOCAL_BUSY:
-            self._fail(peer, now, BUSY_WAIT_SECONDS, peer.last_error)
         else:
             peer.failures += 1
             peer.last_failure = now
@@ -210,7 +189,7 @@ class Swarm:
     def _release(self, peer: SwarmPeer, now: float) -> None:
         """It is as it was before; no blame."""
         if not peer.barred:
-            self._move(peer, QUEUED, now)
+            self._queue(peer, now)
         elif peer.last_success is None and peer.barred == UNKNOWN_PORT:
             self._remove(peer)                          # it was never more than a knock at the door
         else:
@@ -222,7 +201,7 @@ class Swarm:
         """It dialled us and has a place: return its record, handshaking; None when it is busy already or there is no room."""
         peer = self._peers.get(address)
         if peer is None:
-            if not self._make_room_for_incoming():
+            if not self._make_room_for_incoming(now):
                 return None
             peer = SwarmPeer(address, (INCOMING,), FAILED, now, reason=UNKNOWN_PORT, barred=UNKNOWN_PORT)
             self._insert(peer)
@@ -233,7 +212,7 @@ class Swarm:
 
     def connected(self, peer: SwarmPeer, client_name: str, now: float) -> None:
         """The handshake is complete."""
-        peer.failures = 0
+        peer.failures = peer.local_failures = 0
         peer.last_success = now
         peer.client_name = client_name or peer.client_name
         self._move(peer, CONNECTED, now)
@@ -261,6 +240,7 @@ class Swarm:
         peer.sources = tuple(dict.fromkeys(known.sources + peer.sources))
         peer.attempts += known.attempts
         peer.quick_disconnects += known.quick_disconnects
+        peer.burst = max(peer.burst, known.burst, key=lambda burst: burst.began)
         peer.last_attempt = known.last_attempt if peer.last_attempt is None else peer.last_attempt
         peer.last_failure = known.last_failure if peer.last_failure is None else peer.last_failure
         peer.last_error = peer.last_error or known.last_error
@@ -282,67 +262,12 @@ class Swarm:
         if reason == DUPLICATE_PEER:
             self._duplicate(peer, now)
             return
+        if reason == IDLE:
+            self._fail(peer, now, IDLE_WAIT_SECONDS, reason)
+            return
         if seconds < QUICK_DISCONNECT_SECONDS and reason != BOTH_SEEDS:
             peer.quick_disconnects += 1
             peer.last_failure = now
         else:
             peer.quick_disconnects = 0
         self._fail(peer, now, self._backoff(peer), reason)
-
-    # ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _move(self, peer: SwarmPeer, state: str, now: float, until: float | None = None, reason: str = "") -> None:
-        """Change the state of a record; the only place where that is done."""
-        self.counts[peer.state] -= 1
-        self.counts[state] += 1
-        self._candidates.withdraw(peer)
-        self._waiting.withdraw(peer)
-        peer.state, peer.since, peer.until, peer.reason = state, now, until, reason
-        self._enlist(peer)
-
-    def _enlist(self, peer: SwarmPeer) -> None:
-        if peer.state == QUEUED:
-            self._candidates.push(peer, peer.candidate_rank())
-        elif peer.state == FAILED and peer.until is not None:
-            self._waiting.push(peer, peer.until)
-
-    def _insert(self, peer: SwarmPeer) -> None:
-        self._peers[peer.address] = peer
-        self.counts[peer.state] += 1
-        self._enlist(peer)
-
-    def _remove(self, peer: SwarmPeer) -> None:
-        self.counts[peer.state] -= 1
-        self._candidates.withdraw(peer)
-        self._waiting.withdraw(peer)
-        del self._peers[peer.address]
-
-    def _make_room(self, wanted: int) -> int:
-        """Forget records that are worth less than newcomers until `wanted` fit; return how many fit."""
-        free = self._max_peers - len(self._peers)
-        if free < wanted and self.counts[FAILED]:
-            self._forget(wanted - free, [peer for peer in self._peers.values() if peer.is_worth_less_than_untried])
-            free = self._max_peers - len(self._peers)
-        return min(free, wanted)
-
-    def _make_room_for_incoming(self) -> bool:
-        if len(self._peers) >= self._max_peers:
-            self._forget(ROOM_FOR_INCOMING, [peer for peer in self._peers.values() if not peer.is_busy])
-        return len(self._peers) < self._max_peers
-
-    def _forget(self, how_many: int, peers: list[SwarmPeer]) -> None:
-        for peer in heapq.nlargest(how_many, peers, key=SwarmPeer.uselessness):
-            self._remove(peer)
-
-    def check_invariants(self) -> None:
-        """Raise AssertionError when counts, heaps and records disagree."""
-        assert len(self._peers) <= self._max_peers
-        for address, peer in self._peers.items():
-            assert peer.address == address
-            assert (peer in self._candidates) == (peer.state == QUEUED), peer
-            assert (peer in self._waiting) == (peer.next_try is not None), peer
-            assert not (peer.barred and (peer.state == QUEUED or peer.next_try is not None)), peer
-        assert len(self._candidates) == self.counts[QUEUED]
-        states = [peer.state for peer in self._peers.values()]
-        assert self.counts == {state: states.count(state) for state in STATES}
-

@@ -1,10 +1,11 @@
 """SwarmPeer: all that a torrent remembers of one peer address. One record feeds row, counts and log, so they agree."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.peer_address import PeerAddress
+from scheduler.backoff import DialBurst
 
 # The state of a record is the state of its row (spec §3)
 QUEUED: Final = "queued"                                # a candidate: it may be dialled now
@@ -35,6 +36,8 @@ class SwarmPeer:
     attempts: int = 0                                   # dials
     failures: int = 0                                   # in a row
     quick_disconnects: int = 0                          # in a row
+    local_failures: int = 0                             # dials in a row that this machine could not do: nobody's fault
+    burst: DialBurst = field(default_factory=DialBurst) # its dials of the last seconds
     last_attempt: float | None = None
     last_success: float | None = None                   # handshake complete, in either direction
     last_failure: float | None = None

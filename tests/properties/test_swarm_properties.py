@@ -5,7 +5,7 @@ import random
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from protocol.daemon_messages import CONNECTED, DUPLICATE_PEER, OUTCOMES, OWN_ADDRESS
+from protocol.daemon_messages import CONNECTED, DUPLICATE_PEER, IDLE, LOCAL_BUSY, NO_ROUTE, OUTCOMES, OWN_ADDRESS
 from protocol.peer_address import PeerAddress
 from scheduler.swarm import Swarm
 from scheduler.swarm_peer import CONNECTING, FAILED, HANDSHAKING, QUEUED
@@ -14,7 +14,7 @@ MAX_PEERS = 8                                           # small, so that the tab
 IPS = ("80.0.0.1", "80.0.0.2", "127.0.0.1", "2001:db8::1")
 ADDRESSES = st.builds(PeerAddress, st.sampled_from(IPS), st.integers(0, 3))
 SOURCES = st.sampled_from(["tracker", "pex", "manual"])
-REASONS = st.sampled_from(["", "end of file", DUPLICATE_PEER, OWN_ADDRESS])
+REASONS = st.sampled_from(["", "end of file", DUPLICATE_PEER, OWN_ADDRESS, NO_ROUTE, IDLE])
 
 
 class SwarmMachine(RuleBasedStateMachine):
@@ -26,8 +26,9 @@ class SwarmMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.attempts, self.connections, self.knocking = [], [], []
         self.banned, self.own = set(), set()
+        self.dials = []                                 # (address, moment)
 
-    @rule(seconds=st.sampled_from([0.0, 1.0, 20.0, 4_000.0]))
+    @rule(seconds=st.sampled_from([0.0, 1.0, 2.0, 20.0, 4_000.0]))
     def time_passes(self, seconds):
         self.now += seconds
 
@@ -48,6 +49,8 @@ class SwarmMachine(RuleBasedStateMachine):
             assert peer.address.ip == "127.0.0.1" or peer.address.ip not in self.banned
             self.swarm.attempt_started(peer, self.now, 10.0)
             self.attempts.append(peer)
+            self.dials = [(address, moment) for address, moment in self.dials if moment > self.now - 10] + [(peer.address, self.now)]
+            assert sum(address == peer.address for address, _ in self.dials) < 10, "single-digit attempts in 10 s, ever"
 
     @precondition(lambda self: self.attempts)
     @rule(data=st.data(), outcome=st.sampled_from(OUTCOMES), reason=REASONS)
@@ -62,7 +65,7 @@ class SwarmMachine(RuleBasedStateMachine):
             self.connections.append(peer)
         else:
             self.swarm.attempt_failed(peer, outcome, reason, self.now)
-            if reason == OWN_ADDRESS and outcome != "cancelled":
+            if reason == OWN_ADDRESS and outcome not in ("cancelled", LOCAL_BUSY):
                 self.own.add(peer.address)
 
     @rule(address=ADDRESSES)
