@@ -20,7 +20,7 @@ from protocol import daemon_messages as dm
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.settings import Settings
 
-MAX_RESTARTS = 3                                        # of one torrent's actor: a fault that comes back is shown, not repeated for ever
+MAX_RESTARTS = 3                                        # of one torrent's actor, and of its announcer: a fault that comes back is shown, not repeated for ever
 
 
 @dataclass(slots=True)
@@ -34,6 +34,7 @@ class SessionTorrent:
     state: str = snapshots.STOPPED
     error: str = ""
     restarts: int = 0
+    announcer_restarts: int = 0
 
     @property
     def actors(self) -> list[Any]:
@@ -111,40 +112,64 @@ class Session(EngineActor):
         return used.index(min(used))
 
     def _start_actors(self, info_hash: bytes, entry: SessionTorrent) -> None:
-        order = entry.order
         entry.actor = TorrentActor.start(
             session=self.actor_ref, broker=self._broker, ui_feed=self._ui_feed, daemon=self._daemons[entry.daemon_index],
-            order=order, settings=self._settings, connect_timeout=self._connect_timeout, rng=random.Random(self._rng.random()),
+            order=entry.order, settings=self._settings, connect_timeout=self._connect_timeout, rng=random.Random(self._rng.random()),
         )
-        if order.metainfo.tiers:                        # an actor that has nothing to do costs 20 KiB all the same
-            entry.announcer = TrackerAnnouncer.start(
-                session=self.actor_ref, torrent=entry.actor, info_hash=info_hash, tiers=order.metainfo.tiers, peer_id=self._peer_id,
-                settings=self._settings, gate=self._announce_gate, http=self._http_tracker, rng=random.Random(self._rng.random()),
-            )
-            self.post(entry.actor, m.AnnouncerStarted(entry.announcer))
+        if entry.order.metainfo.tiers:                  # an actor that has nothing to do costs 20 KiB all the same
+            self._start_announcer(info_hash, entry)
         self.post(entry.actor, m.StartTorrent())
+
+    def _start_announcer(self, info_hash: bytes, entry: SessionTorrent) -> None:
+        entry.announcer = TrackerAnnouncer.start(
+            session=self.actor_ref, torrent=entry.actor, info_hash=info_hash, tiers=entry.order.metainfo.tiers, peer_id=self._peer_id,
+            settings=self._settings, gate=self._announce_gate, http=self._http_tracker, rng=random.Random(self._rng.random()),
+        )
+        self.post(entry.actor, m.AnnouncerStarted(entry.announcer))
 
     def _remove_torrent(self, message: m.RemoveTorrent) -> None:
         entry = self._torrents.pop(message.info_hash, None)
-        if entry is not None:
+        if entry is not None and self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True)):
             self._leaving[message.info_hash] = entry
-            self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True))
+
+    # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _actor_failed(self, message: m.ActorFailed) -> None:
-        """A torrent's actor is made anew, a few times; without one of the others there is no engine: whoever runs it hears of it."""
-        for info_hash, entry in self._torrents.items():
-            if message.actor_urn in [actor.actor_urn for actor in entry.actors]:
-                self._restart_torrent(info_hash, entry, message)
+        """A torrent's actor is made anew, a few times; without one of those that all share there is no engine: whoever runs it hears of it."""
+        if message.actor_urn in [part.actor_urn for part in (self._broker, self._ui_feed, *self._daemons)]:
+            self._on_change(message)
+            return
+        for info_hash, entry in [*self._torrents.items(), *self._leaving.items()]:
+            if message.actor_urn == entry.actor.actor_urn:
+                self._torrent_actor_failed(info_hash, entry, message)
                 return
-        self._on_change(message)
+            if entry.announcer is not None and message.actor_urn == entry.announcer.actor_urn:
+                self._announcer_failed(info_hash, entry, message)
+                return
 
-    def _restart_torrent(self, info_hash: bytes, entry: SessionTorrent, message: m.ActorFailed) -> None:
+    def _announcer_failed(self, info_hash: bytes, entry: SessionTorrent, message: m.ActorFailed) -> None:
+        """The torrent keeps its peers and its pieces: only its trackers are asked anew, or in the end not any more."""
+        if entry is self._leaving.get(info_hash):
+            return
+        entry.announcer_restarts += 1
+        if entry.announcer_restarts > MAX_RESTARTS:
+            error = f"no tracker is asked any more: {message.name} failed {entry.announcer_restarts} times, last of {message.error}"
+            self.post(entry.actor, m.TrackerReported("", error, None, None, None))
+            return
+        self._start_announcer(info_hash, entry)
+
+    def _torrent_actor_failed(self, info_hash: bytes, entry: SessionTorrent, message: m.ActorFailed) -> None:
         for actor in entry.actors:
             actor.stop(block=False)
+        entry.announcer = None
         self.post(self._broker, m.TorrentGone(info_hash))
         daemon = self._daemons[entry.daemon_index]
         self.post(daemon, m.DetachTorrent(info_hash))
         self.post(daemon, m.SendToDaemon(dm.RemoveTorrent(info_hash)))
+        if entry is self._leaving.get(info_hash) or self._all_stopped is not None:
+            self.post(self._ui_feed, m.UnwatchTorrent(info_hash))
+            self._torrent_stopped_fully(m.TorrentStoppedFully(info_hash))       # it was to end anyway
+            return
         entry.restarts += 1
         if entry.restarts > MAX_RESTARTS:
             error = f"{message.name} failed {entry.restarts} times, last of {message.error}"

@@ -15,7 +15,7 @@ class TorrentAnnouncing:
     """Between one torrent and its announcer, if it has one. Moments are monotonic seconds."""
 
     def __init__(self, around: TorrentSurroundings, progress: TorrentProgress) -> None:
-        self.announcer: pykka.ActorRef | None = None
+        self._announcer: pykka.ActorRef | None = None
         self.error = ""                                 # last failure or warning of a tracker
         self.next_answer_at: float | None = None        # moment of the next announce; None: there is none to come
         self._around = around
@@ -23,11 +23,24 @@ class TorrentAnnouncing:
         self._is_announcing = False
         self._reported_at = 0.0
 
+    @property
+    def announcer(self) -> pykka.ActorRef | None:
+        """Who announces; None: there are no trackers. A new one, after the last one failed, knows nothing yet: `start` it again."""
+        return self._announcer
+
+    @announcer.setter
+    def announcer(self, announcer: pykka.ActorRef) -> None:
+        is_another = self._announcer is not None
+        self._announcer = announcer
+        self._is_announcing = False
+        if is_another:                                  # what its predecessor told the trackers must not be counted twice
+            self._report()
+
     def start(self, port: int) -> None:
         """The torrent takes part in the swarm: announce it, unless it is announced already."""
-        if self.announcer is not None and not self._is_announcing:
+        if self._announcer is not None and not self._is_announcing:
             self._is_announcing = True
-            self._around.post(self.announcer, m.StartAnnouncing(port, self._progress.left))
+            self._around.post(self._announcer, m.StartAnnouncing(port, self._progress.left))
 
     def stop(self, reply_to: pykka.ActorRef) -> bool:
         """Say goodbye to the trackers; tell whether AnnouncerStopped will come for it."""
@@ -36,14 +49,17 @@ class TorrentAnnouncing:
         self.report()
         self._is_announcing = False
         self.next_answer_at = None
-        return self._around.post(self.announcer, m.StopAnnouncing(reply_to))
+        return self._around.post(self._announcer, m.StopAnnouncing(reply_to))
 
     def report(self) -> None:
         """Hand over the totals for the next announce."""
         if self._is_announcing:
-            progress = self._progress
-            self._reported_at = self._around.clock()
-            self._around.post(self.announcer, m.TransferReported(progress.downloaded, progress.uploaded, progress.left))
+            self._report()
+
+    def _report(self) -> None:
+        progress = self._progress
+        self._reported_at = self._around.clock()
+        self._around.post(self._announcer, m.TransferReported(progress.downloaded, progress.uploaded, progress.left))
 
     def report_sometimes(self) -> None:
         """As `report`, if the last one is long ago."""
@@ -53,7 +69,7 @@ class TorrentAnnouncing:
     def announce_now(self) -> None:
         """All that the trackers named has been tried."""
         if self._is_announcing:
-            self._around.post(self.announcer, m.AnnounceNow())
+            self._around.post(self._announcer, m.AnnounceNow())
 
     def reported(self, message: m.TrackerReported) -> None:
         """What the trackers say."""

@@ -5,6 +5,7 @@ import pytest
 from actors import messages as m
 from actors.snapshots import CHECKING, DOWNLOADING, ERROR, STOPPED
 from protocol import daemon_messages as dm
+from tests.actors.pump import RecordingRef
 from tests.actors.torrent_world import ALL_PIECES, INFO_HASH, NUM_PIECES, PIECE_BYTES, TorrentWorld, address, bitfield
 
 # ── the daemon dies ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -145,3 +146,25 @@ def test_late_messages_of_the_daemon_change_no_state(bring_about):
     )
     assert world.snapshot() == before
     assert (world.broker.take(), world.states(), world.to_daemon()) == ([], [], [])
+
+
+# ── its announcer fails ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_announcer_of_a_running_torrent_announces_it_and_counts_from_now():
+    world = TorrentWorld().run()
+    world.tell(dm.TorrentStats(INFO_HASH, 5_000, 700, 0, 0, 0, []))
+    world.forget()
+    announcer = RecordingRef()
+    world.tell(m.AnnouncerStarted(announcer))
+    reported, started = announcer.take()
+    assert (reported.downloaded, reported.uploaded) == (5_000, 700)
+    assert isinstance(started, m.StartAnnouncing)
+    assert world.announcer.take() == []
+
+
+def test_a_new_announcer_of_a_stopped_torrent_waits():
+    world = TorrentWorld()
+    announcer = RecordingRef()
+    world.tell(m.AnnouncerStarted(announcer))
+    assert announcer.take(m.StartAnnouncing) == []
