@@ -74,8 +74,8 @@ def test_a_table_that_is_flooded_forgets_nobody_who_was_dialled_just_now():
     fresh = itertools.count(2)
 
     def flood(now):
-        swarm.add("pex", [address(next(fresh))], now)
         swarm.add("pex", [address(1)], now)
+        swarm.add("pex", [address(next(fresh))], now)
 
     moments = dials_within(swarm, 60.0, lambda peer, now: swarm.attempt_failed(peer, REFUSED, "", now), flood)
     assert 1 <= most_in_ten_seconds(moments) <= 9
