@@ -32,7 +32,7 @@ class ConnectionBroker(EngineActor):
     def on_receive(self, message: Any) -> Any:
         self.give_way()
         match message:
-            case m.RequestConnections():      self._queue.request(message.info_hash, message.count, self.clock())
+            case m.RequestConnections():      self._request_connections(message)
             case m.AttemptStarted():          self._queue.attempt_started(message.grant_id, self.clock())
             case m.AttemptEnded():            self._queue.attempt_ended(message.grant_id, message.outcome, self.clock())
             case m.ConnectionClosed():        self._queue.connection_closed(message.grant_id, self.clock())
@@ -54,6 +54,9 @@ class ConnectionBroker(EngineActor):
         return None
 
     # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _request_connections(self, message: m.RequestConnections) -> None:
+        self._queue.request(message.info_hash, message.count, self.clock(), is_finished=message.is_finished)
 
     def _register_torrent(self, message: m.RegisterTorrent) -> None:
         if self._torrents.get(message.info_hash) is not message.torrent:

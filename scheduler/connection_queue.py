@@ -89,12 +89,13 @@ class ConnectionQueue:
         self._drop_pending(torrent)
         return freed
 
-    def request(self, info_hash: bytes, count: int, now: float) -> None:
+    def request(self, info_hash: bytes, count: int, now: float, *, is_finished: bool = False) -> None:
         """The torrent could use `count` more connections; this replaces what it said before."""
         torrent = self._torrents.get(info_hash)
         if torrent is None:
             return
         seconds = self._time.advance(now)
+        torrent.is_finished = is_finished
         if torrent.held_until is not None:              # it knows better now
             torrent.held_until = torrent.hold_at_least_until
             self._places.end_hold(torrent, seconds)
@@ -254,7 +255,7 @@ class ConnectionQueue:
         if seconds < self._gathering_until - ROUNDING_SECONDS:
             return slots
         while (torrent := self._places.next_torrent(seconds)) is not None:
-            grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds)
+            grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds, is_finished=torrent.is_finished)
             self.rules.bucket.reserve()
             self.idle.place_taken()
             self._places.served(torrent)

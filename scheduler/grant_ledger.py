@@ -30,7 +30,7 @@ class Grant:
     info_hash: bytes
     state: str
     incoming: bool
-    had_peers: bool                                     # the torrent, when this was granted
+    had_peers: bool                                     # the torrent had, or was finished, when this was granted: no first peer
     deadline: float                                     # of the lease, in steady seconds
 
 
@@ -110,10 +110,11 @@ class GrantLedger:
 
     # ── from wish to connection ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def lease(self, info_hash: bytes, deadline: float) -> Grant:
+    def lease(self, info_hash: bytes, deadline: float, *, is_finished: bool = False) -> Grant:
         """Give a grant. `deadline` is not before that of the grant before."""
         account = self._accounts[info_hash]
-        grant = self._enter(info_hash, LEASED, incoming=False, had_peers=account.connected > 0, deadline=deadline)
+        had_peers = is_finished or account.connected > 0
+        grant = self._enter(info_hash, LEASED, incoming=False, had_peers=had_peers, deadline=deadline)
         self.granted += 1
         account.granted += 1
         return grant

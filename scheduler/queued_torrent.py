@@ -20,6 +20,8 @@ class QueuedTorrent:
     place: str = IDLE
     is_active: bool = False                             # asks, or has a dial under way: counts for the shares
     has_peers: bool = False                             # the class in whose ring it is; follows the account
+    is_finished: bool = False                           # it has all that it wants: what it said with its last request
+    is_among_finished: bool = False                     # in whose rings and shares it is; follows is_finished
     credit: float = 0.0                                 # see RoundRobinRing
     waiting_since: float = 0.0                          # since it asked, or since its last grant
     held_until: float | None = None                     # after a decline: not asked before

@@ -3,17 +3,15 @@
 Torrents without a single connected peer come before the others 3:1. So that this also means something for a single torrent, the others
 never get more than one turn in four, and no torrent among them more than a third of what one without a peer gets: when one torrent
 has peers and a hundred have none, it gets a turn in three hundred and one, not one in four.
-
-A class is a ring; one more class is one more ring and one more line about its turns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 from scheduler.round_robin_ring import RingMember, RoundRobinRing
 
 FIRST_PEER_TURNS: Final = 3                             # of torrents without a peer, for one turn of the others
-_WHOLE: Final = 1 - 1e-9                                # a turn, though its parts were rounded
+WHOLE_TURN: Final = 1 - 1e-9                              # a turn, though its parts were rounded
 
 
 class ClassedMember(RingMember, Protocol):
@@ -23,6 +21,18 @@ class ClassedMember(RingMember, Protocol):
 
 
 Member = TypeVar("Member", bound=ClassedMember)
+
+
+def interleaved(firsts: Iterable[Member], others: Iterable[Member], earned: float, share: float) -> Iterator[Member]:
+    """Yield those that come first, and one of the others whenever these have `earned` a turn, by `share` of one for each first."""
+    others = iter(others)
+    for member in firsts:
+        if earned >= WHOLE_TURN and (other := next(others, None)) is not None:
+            earned -= 1
+            yield other
+        earned += share
+        yield member
+    yield from others
 
 
 class TorrentTurns(Generic[Member]):
@@ -41,15 +51,7 @@ class TorrentTurns(Generic[Member]):
 
     def __iter__(self) -> Iterator[Member]:
         """The order in which the turns come, as near as can be said without giving them."""
-        firsts, others, earned = iter(self.without_peers), iter(self.with_peers), self._earned
-        share = self._share_of_others()
-        for member in firsts:
-            if earned >= _WHOLE and (other := next(others, None)) is not None:
-                earned -= 1
-                yield other
-            earned += share
-            yield member
-        yield from others
+        return interleaved(self.without_peers, self.with_peers, self._earned, self._share_of_others())
 
     def ring_of(self, member: Member) -> RoundRobinRing[Member]:
         """Return the ring of the member's class."""
@@ -57,7 +59,7 @@ class TorrentTurns(Generic[Member]):
 
     def head(self, *, with_peers_too: bool = True) -> Member | None:
         """Return whose turn it is; without `with_peers_too` only torrents without a peer have any."""
-        if self.with_peers and with_peers_too and (self._earned >= _WHOLE or not self.without_peers):
+        if self.with_peers and with_peers_too and (self._earned >= WHOLE_TURN or not self.without_peers):
             return self.with_peers.head()
         return self.without_peers.head()
 

@@ -35,8 +35,8 @@ class BrokerWorld:
         self.tell(m.RegisterTorrent(self.hash_of(name), self.torrents[name], priority))
         return self.torrents[name]
 
-    def ask(self, name: str, count: int) -> None:
-        self.tell(m.RequestConnections(self.hash_of(name), count))
+    def ask(self, name: str, count: int, *, is_finished: bool = False) -> None:
+        self.tell(m.RequestConnections(self.hash_of(name), count, is_finished))
 
     def pass_time(self, seconds: float) -> None:
         self.time.advance(seconds, self.broker)

@@ -3,6 +3,7 @@
 import pytest
 
 from actors import messages as m
+from protocol import daemon_messages as dm
 from tests.actors.broker_world import BrokerWorld
 from tests.actors.pump import RecordingRef
 
@@ -81,6 +82,42 @@ def test_a_pause_stops_everyone_and_a_resume_goes_on():
     world.tell(m.ResumeConnecting())
     assert len(world.grants("a", seconds=0.0)) == 5
     assert world.log.named("connecting_paused") == [{"reason": "the network is down"}] and len(world.log.named("connecting_resumed")) == 1
+
+
+def test_connecting_goes_on_when_the_last_of_several_reasons_is_gone():
+    world = BrokerWorld("a")
+    world.tell(m.PauseConnecting("the network is down"), m.PauseConnecting("too many open files"), m.PauseConnecting("the network is down"))
+    world.ask("a", 5)
+    assert world.stats.paused == "the network is down; too many open files"
+    assert world.stats.torrents[world.hash_of("a")].why == "paused: the network is down; too many open files"
+    world.tell(m.ResumeConnecting("the network is down"), m.ResumeConnecting("the kill switch"))
+    assert world.grants("a", seconds=60.0) == [] and world.stats.paused == "too many open files"
+    world.tell(m.ResumeConnecting("too many open files"))
+    assert len(world.grants("a", seconds=0.0)) == 5
+    assert [event["reason"] for event in world.log.named("connecting_paused")] == ["the network is down", "too many open files"]
+    assert [event["still_paused"] for event in world.log.named("connecting_resumed")] == ["too many open files", ""]
+
+
+def test_a_resume_without_a_reason_ends_all_pauses():
+    world = BrokerWorld("a")
+    world.tell(m.PauseConnecting("the network is down"), m.PauseConnecting("the user"), m.ResumeConnecting())
+    world.ask("a", 1)
+    assert len(world.grants("a")) == 1
+
+
+def test_an_idle_connection_is_asked_for_when_a_torrent_that_downloads_lacks_a_place():
+    world = BrokerWorld("seed", "new", global_connection_limit=2, incoming_reserve=0.0)
+    world.ask("seed", 2)
+    grant_ids = world.dials("seed")
+    world.tell(*(m.AttemptEnded(grant_id, dm.CONNECTED, 0.1) for grant_id in grant_ids))
+    world.tell(m.IdleConnectionOffered(world.hash_of("seed"), grant_ids[0], 400.0))
+    assert world.torrents["seed"].take(m.CloseIdleConnection) == []
+    world.ask("new", 3)
+    world.pass_time(0.2)
+    assert world.torrents["seed"].take(m.CloseIdleConnection) == [m.CloseIdleConnection(grant_ids[0])]
+    assert world.log.named("idle_close_requested") == [{"info_hash": world.hash_of("seed"), "grant_id": grant_ids[0]}]
+    world.tell(m.ConnectionClosed(grant_ids[0]))
+    assert len(world.grants("new", 0.0)) == 1
 
 
 # ── stats ────────────────────────────────────────────────────────────────────────────────────────────────────────────────

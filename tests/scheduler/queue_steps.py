@@ -41,8 +41,8 @@ class QueueSteps:
     def register(self, name: str, weight: float = 1.0) -> None:
         self.queue.register(self.hash_of(name), weight)
 
-    def ask(self, name: str, count: int = 1) -> None:
-        self.queue.request(self.hash_of(name), count, self.now)
+    def ask(self, name: str, count: int = 1, *, is_finished: bool = False) -> None:
+        self.queue.request(self.hash_of(name), count, self.now, is_finished=is_finished)
         self.drain()
 
     def cancel(self, name: str) -> int:
@@ -74,6 +74,14 @@ class QueueSteps:
     def connect(self, given: Given) -> None:
         self.start(given)
         self.end(given, dm.CONNECTED)
+
+    def offer_idle(self, name: str, grant_id: int | None, idle_seconds: float = 0.0) -> None:
+        self.queue.offer_idle(self.hash_of(name), grant_id, idle_seconds, self.now)
+        self.drain()
+
+    def idle_to_close(self) -> int | None:
+        offer = self.queue.idle_to_close(self.now)
+        return offer.grant_id if offer else None
 
     def incoming(self, name: str) -> Any:
         answer = self.queue.reserve_incoming(self.hash_of(name))
