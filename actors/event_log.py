@@ -27,10 +27,15 @@ _log_file: LogFile | None = None
 
 
 def configure_logging(path: Path | None, terminal: bool = False) -> None:
-    """Send events to `path` (JSON), to stderr (`terminal`), to both or nowhere. Raises StorageError when `path` cannot be written."""
+    """Send events to `path` (JSON), to stderr (`terminal`), to both or nowhere. Raises StorageError when `path` cannot be written.
+
+    When there is no room for more in the file, the user is told on stderr: at once, and at the end how many events it lacks.
+    """
     global _log_file
     close_log()
-    _log_file = LogFile(path, lines_dropped) if path is not None else None
+    if path is not None:
+        _log_file = LogFile(path, lines_dropped, on_first_lost=lambda reason: complain(
+            f"cannot write the log {path}: {reason}; it lacks events from now on, everything else goes on: make room there"))
     sinks = [*([to_file] if path is not None else []), *([to_terminal()] if terminal else [])]
 
     def hand_on(logger: Any, method: str, event: dict[str, Any]) -> Any:
@@ -52,11 +57,19 @@ def configure_logging(path: Path | None, terminal: bool = False) -> None:
 
 @atexit.register
 def close_log() -> None:
-    """Write what has gathered and let the file go. Events after this go nowhere."""
+    """Write what has gathered and let the file go; say how many events it lacks. Events after this go nowhere."""
     global _log_file
     if _log_file is not None:
         _log_file.close()
+        if num_lost := _log_file.num_lost:
+            complain(f"the log {_log_file.path} lacks {num_lost} event{'s' * (num_lost != 1)}: {_log_file.why_lost}")
         _log_file = None
+
+
+def complain(line: str) -> None:
+    """Tell the user, if stderr can be written."""
+    with contextlib.suppress(OSError):                  # it may lie on the same full disk
+        print(f"evenswarm: {line}", file=sys.stderr, flush=True)
 
 
 # ── to the file ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """LogFile: lines gathered in memory and appended to a file with their neighbours.
 
 At most FLUSH_SECONDS later, when much has gathered, and at the end: one write for all of them, so that an event costs no system call.
-What cannot be written (a full disk) is dropped and counted, never raised: no torrent stops because its log does.
+What cannot be written (a full disk) is dropped, counted and told, never raised: no torrent stops because its log does.
 """
 
 import contextlib
@@ -21,14 +21,22 @@ _thread_ident: Callable[[], int] = get_original("_thread", "get_ident")     # th
 
 
 class LogFile:
-    """Appends to `path`. `on_dropped` hears, once there is room again, how many lines there was no room for. Raises StorageError."""
+    """Appends to `path`. Raises StorageError when that cannot be written at all.
 
-    def __init__(self, path: Path, on_dropped: Callable[[int], None]) -> None:
+    `on_first_lost` hears once why lines are being lost; `on_dropped` hears, whenever there is room again, how many lines there was no
+    room for. `num_lost` and `why_lost` say it of the whole time.
+    """
+
+    def __init__(self, path: Path, on_dropped: Callable[[int], None], on_first_lost: Callable[[str], None]) -> None:
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StorageError(f"cannot write the log {path}: {error.strerror}") from None
+        self.path = path
         self._on_dropped = on_dropped
+        self._on_first_lost = on_first_lost
+        self.num_lost = 0
+        self.why_lost = ""
         self._thread = _thread_ident()
         self._loop = gevent.get_hub().loop
         self._lines: list[bytes] = []
@@ -66,7 +74,11 @@ class LogFile:
         if num_written:
             self._is_cut = data[num_written - 1:num_written] != b"\n"
         if num_written < len(data):
-            self._num_dropped += data.count(b"\n", max(num_written, len(before)))
+            num_lost = data.count(b"\n", max(num_written, len(before)))
+            self._num_dropped += num_lost
+            is_first, self.num_lost = not self.num_lost, self.num_lost + num_lost
+            if is_first:
+                self._on_first_lost(self.why_lost)
         elif self._num_dropped:
             num_dropped, self._num_dropped = self._num_dropped, 0
             self._on_dropped(num_dropped)
@@ -74,9 +86,11 @@ class LogFile:
     def _write_all(self, data: bytes) -> int:
         """Return how many bytes there was room for."""
         num_written = 0
-        with contextlib.suppress(OSError):
+        try:
             while num_written < len(data):
                 num_written += os.write(self._fd, memoryview(data)[num_written:])
+        except OSError as error:
+            self.why_lost = error.strerror
         return num_written
 
     def close(self) -> None:

@@ -264,16 +264,26 @@ def test_a_full_disk_loses_events_but_says_how_many_and_no_line_is_glued_to_anot
     ]
 
 
-def test_a_disk_that_stays_full_stops_nobody(path, room):
+def test_a_disk_that_stays_full_stops_nobody_and_the_user_is_told_when_it_begins_and_at_the_end(path, room, capsys):
     room(0)
     try:
         for _ in range(3):
             structlog.get_logger().info("tested")
             flush()
+        begun = capsys.readouterr().err
         close_log()
+        ended = capsys.readouterr().err
     finally:
         room(None)                                      # before pytest writes its own line into a file
     assert path.read_bytes() == b""
+    assert begun == f"evenswarm: cannot write the log {path}: File too large; it lacks events from now on, everything else goes on: make room there\n"
+    assert ended == f"evenswarm: the log {path} lacks 3 events: File too large\n"
+
+
+def test_a_log_that_lacks_nothing_says_nothing(path, capsys):
+    structlog.get_logger().info("tested")
+    close_log()
+    assert capsys.readouterr().err == ""
 
 
 # ── the terminal ─────────────────────────────────────────────────────────────────────────────────────────────────────────
