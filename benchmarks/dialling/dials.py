@@ -5,11 +5,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from benchmarks.dialling.plan import DEAD_PORT, LIVE_PORT, REFUSING_PORT, TRACKER_PORT, PlannedTorrent
 from benchmarks.dialling.recorder import CLOSED, RESET, SYN, SYN_ACK
 
-PEER_PORTS = (LIVE_PORT, REFUSING_PORT, DEAD_PORT)
+PEER_PORTS: Final = (LIVE_PORT, REFUSING_PORT, DEAD_PORT)
+# How late the kernel's word that a socket is closed may come. Who dials the next peer when one is given up has both for a moment in the record.
+CLOSED_LATENESS_SECONDS: Final = 0.02
 
 
 @dataclass(slots=True)
@@ -43,8 +46,10 @@ def dials_of(events: Iterable[Sequence], start: float) -> list[Dial]:
         if kind == SYN and port in PEER_PORTS and flow not in open_dials:
             dials.append(Dial(when - start, ip, port))
             open_dials[flow] = dials[-1]
-        elif (kind in (SYN_ACK, RESET) and (dial := open_dials.get((ip, port, source_ip, source_port))) is not None) or (kind == CLOSED and (dial := open_dials.pop(flow, None)) is not None):
-            dial.ended = min(dial.ended, when - start)
+        elif kind in (SYN_ACK, RESET) and (answered := open_dials.get((ip, port, source_ip, source_port))):
+            answered.ended = min(answered.ended, when - start)
+        elif kind == CLOSED and (closed := open_dials.pop(flow, None)):
+            closed.ended = max(closed.begun, min(closed.ended, when - start - CLOSED_LATENESS_SECONDS))
     return dials
 
 
@@ -105,9 +110,19 @@ class Figures:
     fairest_at: dict[int, float]                        # the same, distributed as evenly as so many can be
     peak_half_open: int
     most_in_one_second: int
-    num_attempts: int
-    peak_table_entries: int
+    begun: tuple[float, ...]                            # of every attempt
+    table_entries: tuple[tuple[float, int], ...]        # of the router's table: (seconds, entries), one a second and the fullest moment
     cpu_seconds: float
+
+    @property
+    def num_attempts(self) -> int:
+        """In the whole run."""
+        return len(self.begun)
+
+    @property
+    def peak_table_entries(self) -> int:
+        """The most that the router had to remember."""
+        return max((entries for _, entries in self.table_entries), default=0)
 
     def without_at(self, seconds: float) -> int:
         """How many torrents had no peer then."""
@@ -133,6 +148,16 @@ def figures_of(events: Sequence[Sequence], greeted: dict[str, float], plan: Sequ
         first_live=tuple(first.get(number, math.inf) for number, torrent in enumerate(plan) if torrent.has_live_peers),
         jain_at={moment: jain(count) for moment, count in counts.items()},
         fairest_at={moment: fairest_jain(sum(count), len(plan)) for moment, count in counts.items()},
-        peak_half_open=peak_half_open(dials), most_in_one_second=most_in_window([dial.begun for dial in dials], 1.0), num_attempts=len(dials),
-        peak_table_entries=max((entries for when, entries in table_entries if when - start <= seconds), default=0), cpu_seconds=cpu_seconds,
+        peak_half_open=peak_half_open(dials), most_in_one_second=most_in_window([dial.begun for dial in dials], 1.0),
+        begun=tuple(dial.begun for dial in dials), cpu_seconds=cpu_seconds,
+        table_entries=thinned([(when - start, entries) for when, entries in table_entries if 0 <= when - start <= seconds]),
     )
+
+
+def thinned(samples: Sequence[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
+    """The fullest moment of each second."""
+    fullest: dict[int, tuple[float, int]] = {}
+    for when, entries in samples:
+        if entries > fullest.get(int(when), (0.0, -1))[1]:
+            fullest[int(when)] = (when, entries)
+    return tuple(fullest.values())

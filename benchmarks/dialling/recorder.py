@@ -4,8 +4,8 @@
 
 Prints `ready`, records until its stdin ends, then writes a list of events [seconds of the wall clock, kind, "source ip", port,
 "destination ip", port], ordered by time. Kinds are SYN, SYN_ACK, RESET (all of them packets, each with the kernel's time stamp: none is
-sampled), and CLOSED: the kernel has freed a TCP socket. That one is said by the kernel too (what `ss --events` shows) and
-stamped when it is read, so the recorder runs before all else where it may. It is the only sign of a dial that was given up: nothing is sent then.
+sampled), and CLOSED: the kernel has freed a TCP socket. That is the only sign of a dial that was given up, for nothing is sent
+then. The kernel says it through a worker of its own (what `ss --events` shows), and it is stamped when it is read: up to some milliseconds late.
 Raises RecordLost when the kernel dropped anything of this.
 """
 
@@ -103,7 +103,7 @@ def record(packets: socket.socket, closed: socket.socket) -> list[list]:
     _, num_dropped = struct.unpack("II", packets.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
     if num_dropped:
         raise RecordLost(f"{num_dropped} packets did not fit into the buffer")
-    return sorted(events)
+    return sorted(events, key=lambda event: event[0])   # at the same moment: in the order of the packets
 
 
 def main() -> None:
