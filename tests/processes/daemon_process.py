@@ -34,9 +34,12 @@ def configure(**changes: Any) -> dm.Configure:
 
 
 class DaemonProcess:
-    """A context manager. `messages` grows all the time, not only while somebody waits. `under`: a command that starts it, such as prlimit."""
+    """A context manager. `messages` grows all the time, not only while somebody waits. `under`: a command that starts it, such as prlimit.
 
-    def __init__(self, *, under: tuple[str, ...] = (), **configuration: Any) -> None:
+    `module`: what Python runs, for example the daemon with another clock.
+    """
+
+    def __init__(self, *, under: tuple[str, ...] = (), module: str = "daemon", **configuration: Any) -> None:
         self.messages: list[Any] = []
         self.has_ended = gevent.event.Event()
         self._news = gevent.event.Event()
@@ -44,7 +47,7 @@ class DaemonProcess:
         self.socket, theirs = socket.socketpair()
         environment = dict(os.environ, PYTHONPATH=str(ROOT))
         self.process = subprocess.Popen(
-            [*under, sys.executable, "-P", "-m", "daemon", "--fd", str(theirs.fileno())],
+            [*under, sys.executable, "-P", "-m", module, "--fd", str(theirs.fileno())],
             pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
         )
         theirs.close()

@@ -50,16 +50,17 @@ class WirePeer:
 
     def next(self) -> tuple[int, bytes] | None:
         """Return the next message that is no keep-alive as (id, payload); None at the end of the stream."""
-        while True:
-            try:
-                header = self._stream.read(4)
-                if len(header) < 4:
-                    return None
-                body = self._stream.read(int.from_bytes(header, "big"))
-            except ConnectionError:
-                return None
-            if body:
-                return body[0], body[1:]
+        while (body := self.next_body()) == b"":
+            pass
+        return None if body is None else (body[0], body[1:])
+
+    def next_body(self) -> bytes | None:
+        """Return the next message without its length, b"" for a keep-alive; None at the end of the stream."""
+        try:
+            header = self._stream.read(4)
+            return self._stream.read(int.from_bytes(header, "big")) if len(header) == 4 else None
+        except ConnectionError:
+            return None
 
     def wait_for(self, message_id: int) -> bytes:
         """Return the payload of the next message with this id, passing over others."""
