@@ -50,6 +50,7 @@ class DaemonLink(EngineActor):
         self._something_to_send = gevent.event.Event()
         self._handled = gevent.event.Event()
         self._port: int | None = None                   # None until Listening or ListenFailed
+        self._obstacles: set[str] = set()               # to dialling, as the daemon said
         self._restarts = 0
         self._started_at = 0.0
         self._ending = False
@@ -134,6 +135,8 @@ class DaemonLink(EngineActor):
         self._log.error("daemon_ended", pid=self._process_id, reason=message.reason, exit_status=exit_status)
         if self.clock() - self._started_at > STEADY_SECONDS:
             self._restarts = 0
+        for obstacle in sorted(self._obstacles):        # the next one finds out by itself
+            self._dials_obstructed(obstacle, "")
         for torrent in self._torrents.values():
             self.post(torrent, m.DaemonLost())
         self._restart_later()
@@ -198,12 +201,20 @@ class DaemonLink(EngineActor):
 
     def _pass_on(self, said: Any) -> None:
         match said:
-            case dm.Listening():     self._listening(said.host, said.port)
-            case dm.ListenFailed():  self._listening(said.host, 0, said.error)
+            case dm.Listening():        self._listening(said.host, said.port)
+            case dm.ListenFailed():     self._listening(said.host, 0, said.error)
+            case dm.DialsObstructed():  self._dials_obstructed(said.obstacle, said.reason)
             case _:
                 torrent = self._torrents.get(said.info_hash)
                 if torrent is not None:
                     self.post(torrent, said)
+
+    def _dials_obstructed(self, obstacle: str, reason: str) -> None:
+        if reason:
+            self._obstacles.add(obstacle)
+        else:
+            self._obstacles.discard(obstacle)
+        self.post(self._session, m.DialsObstructed(self._index, obstacle, reason))
 
     def _listening(self, host: str, port: int, error: str = "") -> None:
         self._port = port

@@ -520,6 +520,15 @@ class DaemonListening:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DialsObstructed:
+    """From DaemonLink: what keeps the machine of this daemon from dialling anybody; an empty `reason`: it is gone."""
+
+    index: int
+    obstacle: str
+    reason: str
+
+
 # ── to UIFeed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

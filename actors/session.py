@@ -61,6 +61,7 @@ class Session(EngineActor):
         self._connect_timeout = ConnectTimeout(settings.connect_timeout)
         self._announce_gate = AnnounceGate()            # these two are shared by all announcers
         self._http_tracker = HttpTracker()
+        self._obstacles: dict[tuple[int, str], str] = {}    # daemon and what keeps it from dialling → the reason of a pause
         self._awaited: set[bytes] = set()               # torrents that StopAllTorrents waits for
         self._all_stopped: Callable[[], None] | None = None
 
@@ -73,6 +74,7 @@ class Session(EngineActor):
             case m.TorrentStoppedFully():  self._torrent_stopped_fully(message)
             case m.StopAllTorrents():      self._stop_all_torrents(message)
             case m.DaemonListening():      self._on_change(message)
+            case m.DialsObstructed():      self._dials_obstructed(message)
             case m.PartsStarted():         self._parts_started(message)
             case m.ActorFailed():          self._actor_failed(message)
             case m.ApplySettings():        self._apply_settings(message)
@@ -92,6 +94,15 @@ class Session(EngineActor):
         for entry in self._torrents.values():
             for actor in entry.actors:
                 self.post(actor, message)
+
+    def _dials_obstructed(self, message: m.DialsObstructed) -> None:
+        """Pause or resume everybody. Several daemons may find the same obstacle: it is one pause, until the last of them is over it."""
+        key = (message.index, message.obstacle)
+        if message.reason:
+            self._obstacles[key] = message.reason
+            self.post(self._broker, m.PauseConnecting(message.reason))
+        elif (reason := self._obstacles.pop(key, "")) and reason not in self._obstacles.values():
+            self.post(self._broker, m.ResumeConnecting(reason))
 
     # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

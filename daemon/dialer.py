@@ -10,14 +10,26 @@ from collections.abc import Callable
 from socket import SO_ERROR, SOL_SOCKET
 from typing import Any
 
-from daemon.raw_socket import WRITE, dial_outcome, open_tcp_socket, prepare_stream, reason_of
-from protocol.daemon_messages import CANCELLED, LOCAL_BUSY, TIMED_OUT
+from daemon.dial_obstacles import DialObstacles
+from daemon.raw_socket import (
+    DESCRIPTOR_ERRORS,
+    NO_ROUTE_ERRORS,
+    WRITE,
+    dial_outcome,
+    has_route,
+    open_tcp_socket,
+    prepare_stream,
+    reason_of,
+)
+from protocol.daemon_messages import CANCELLED, LOCAL_BUSY, NO_ROUTE, TIMED_OUT, UNREACHABLE
+
+NETWORK_LOST_TEXT = "the network went away"
 
 
 class Attempt:
     """One dial, from the engine's message to its outcome."""
 
-    __slots__ = ("began", "grant_id", "info_hash", "ip", "port", "socket", "timeout", "timer", "watcher")
+    __slots__ = ("began", "connecting_since", "grant_id", "info_hash", "ip", "port", "socket", "timeout", "timer", "watcher")
 
     def __init__(self, info_hash: bytes, grant_id: int, ip: str, port: int, timeout: float, began: float) -> None:
         self.info_hash = info_hash
@@ -26,6 +38,7 @@ class Attempt:
         self.port = port
         self.timeout = timeout                          # seconds, from the first packet on
         self.began = began
+        self.connecting_since = began                   # when its first packet left; before that, when it began to wait
         self.socket: Any = None                         # None while it waits
         self.watcher: Any = None
         self.timer: Any = None
@@ -34,12 +47,13 @@ class Attempt:
 class Dialer:
     """`connected(attempt)` takes over `attempt.socket`; `failed(attempt, outcome, reason)` is the end. One of them is called, once.
 
-    Both may be called from within `dial` and `cancel`.
+    Both may be called from within `dial` and `cancel`. `obstructed(obstacle, reason)`: see DialObstacles.
     """
 
     def __init__(
         self, loop: Any, clock: Callable[[], float], max_under_way: int, max_pending: int, max_timeout: float,
         connected: Callable[[Attempt], None], failed: Callable[[Attempt, str, str], None],
+        obstructed: Callable[[str, str], None] = lambda obstacle, reason: None,
     ) -> None:
         self._loop = loop
         self._clock = clock
@@ -48,8 +62,10 @@ class Dialer:
         self._max_timeout = max_timeout
         self._connected = connected
         self._failed = failed
+        self._obstacles = DialObstacles(loop, obstructed)
         self._pending: deque[Attempt] = deque()
-        self._under_way: set[Attempt] = set()
+        self._under_way: dict[Attempt, None] = {}       # in the order in which they began
+        self._connects_next = False
 
     @property
     def num_under_way(self) -> int:
@@ -65,33 +81,76 @@ class Dialer:
         else:
             self._failed(attempt, LOCAL_BUSY, f"{self._max_pending} dials wait already for {self._max_under_way} under way")
 
+    def change_timeouts(self, info_hash: bytes, timeout: float) -> None:
+        """Give all dials of this torrent that are under way or wait this timeout; those that are over it end in the loop's next turn."""
+        timeout, now = min(timeout, self._max_timeout), self._clock()
+        for attempt in self._pending:
+            if attempt.info_hash == info_hash:
+                attempt.timeout = timeout
+        for attempt in self._of_torrent(info_hash):
+            attempt.timeout = timeout
+            attempt.timer.stop()
+            attempt.timer.close()                       # and not armed again: gevent would fire it at once
+            self._set_timer(attempt, max(attempt.connecting_since + timeout - now, 0.0))
+
+    def close(self) -> None:
+        """Nobody dials any more."""
+        self._obstacles.close()
+
+    def _of_torrent(self, info_hash: bytes) -> list[Attempt]:
+        return [attempt for attempt in self._under_way if attempt.info_hash == info_hash]
+
     def cancel(self, info_hash: bytes) -> None:
         """End all dials of this torrent, the waiting ones too."""
         waiting = [attempt for attempt in self._pending if attempt.info_hash == info_hash]
         self._pending = deque(attempt for attempt in self._pending if attempt.info_hash != info_hash)
         for attempt in waiting:
             self._failed(attempt, CANCELLED, "cancelled")
-        for attempt in [attempt for attempt in self._under_way if attempt.info_hash == info_hash]:
+        for attempt in self._of_torrent(info_hash):
             self._end(attempt, CANCELLED, "cancelled")
 
     def _connect(self, attempt: Attempt) -> None:
-        self._under_way.add(attempt)
+        self._under_way[attempt] = None
+        attempt.connecting_since = self._clock()
         try:
             attempt.socket = open_tcp_socket(attempt.ip)
             code = attempt.socket.connect_ex((attempt.ip, attempt.port))
-        except OSError as error:                        # also an address that is none: gaierror
-            self._end(attempt, dial_outcome(error.errno), reason_of(error))
+        except OSError as error:                        # also an address that is none
+            self._not_sent(attempt, error.errno, reason_of(error))
             return
         if code not in (0, errno.EINPROGRESS):
-            self._end(attempt, dial_outcome(code), reason_of(code))
+            self._not_sent(attempt, code, reason_of(code))
             return
+        self._obstacles.found_route(attempt.ip)
         attempt.watcher = self._loop.io(attempt.socket.fileno(), WRITE)
         attempt.watcher.start(self._answered, attempt)
-        attempt.timer = self._loop.timer(attempt.timeout)
+        self._set_timer(attempt, attempt.timeout)
+
+    def _set_timer(self, attempt: Attempt, seconds: float) -> None:
+        attempt.timer = self._loop.timer(seconds)
         attempt.timer.start(self._timed_out, attempt)
+
+    def _not_sent(self, attempt: Attempt, code: int, reason: str) -> None:
+        """It failed on this machine, at once."""
+        if code in DESCRIPTOR_ERRORS:
+            self._obstacles.no_descriptors(reason)
+        if code in NO_ROUTE_ERRORS and not has_route(attempt.ip):
+            if self._obstacles.no_route(attempt.ip):
+                self._end_unroutable()
+            self._end(attempt, UNREACHABLE, NO_ROUTE)
+        else:
+            self._end(attempt, dial_outcome(code), reason)
+
+    def _end_unroutable(self) -> None:
+        """The network is gone: what is under way cannot be answered, which is nobody's fault."""
+        for attempt in list(self._under_way):
+            if attempt.timer is not None and not has_route(attempt.ip):
+                self._end(attempt, CANCELLED, NETWORK_LOST_TEXT)
 
     def _answered(self, attempt: Attempt) -> None:
         code = attempt.socket.getsockopt(SOL_SOCKET, SO_ERROR)
+        if code in NO_ROUTE_ERRORS and self._lost_route(attempt):
+            return
         if code:
             self._end(attempt, dial_outcome(code), reason_of(code))
             return
@@ -106,7 +165,18 @@ class Dialer:
         self._connect_next()
 
     def _timed_out(self, attempt: Attempt) -> None:
-        self._end(attempt, TIMED_OUT, f"no answer within {attempt.timeout:g} s")
+        if not self._lost_route(attempt):
+            self._end(attempt, TIMED_OUT, f"no answer within {attempt.timeout:g} s")
+
+    def _lost_route(self, attempt: Attempt) -> bool:
+        """Tell whether an attempt came to nothing because the network went away; then it is ended."""
+        if has_route(attempt.ip):
+            return False
+        if self._obstacles.no_route(attempt.ip):
+            self._end_unroutable()
+        if attempt in self._under_way:
+            self._end(attempt, CANCELLED, NETWORK_LOST_TEXT)
+        return True
 
     def _end(self, attempt: Attempt, outcome: str, reason: str) -> None:
         self._let_go(attempt)
@@ -117,7 +187,7 @@ class Dialer:
 
     def _let_go(self, attempt: Attempt) -> None:
         """Stop watching: before its descriptor is closed or handed on."""
-        self._under_way.discard(attempt)
+        self._under_way.pop(attempt, None)
         for watcher in (attempt.watcher, attempt.timer):
             if watcher is not None:
                 watcher.stop()
@@ -125,5 +195,9 @@ class Dialer:
         attempt.watcher = attempt.timer = None
 
     def _connect_next(self) -> None:
+        if self._connects_next:                         # one of those below failed at once: the loop goes on, not deeper
+            return
+        self._connects_next = True
         while self._pending and len(self._under_way) < self._max_under_way:
             self._connect(self._pending.popleft())
+        self._connects_next = False

@@ -44,6 +44,7 @@ class IoDaemon:
             dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.AddTorrent: self._add_torrent,
             dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
+            dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
             dm.AcceptIncoming: self._accept_incoming, dm.RefuseIncoming: self._refuse_incoming, dm.ClosePeer: self._close_peer,
             dm.Shutdown: lambda message: self._shut_down(message.deadline),
         }
@@ -144,6 +145,9 @@ class IoDaemon:
     def _dial(self, message: dm.Dial) -> None:
         self._entrance.dial(message)
 
+    def _change_dial_timeouts(self, message: dm.ChangeDialTimeouts) -> None:
+        self._entrance.change_dial_timeouts(message)
+
     def _cancel_dials(self, message: dm.CancelDials) -> None:
         self._entrance.cancel_dials(message.info_hash)
 
@@ -158,6 +162,10 @@ class IoDaemon:
         peer = torrent.peers.get(message.connection_id) if torrent is not None else None
         if peer is not None:
             peer.close(message.reason)
+
+    def _close_idle_peer(self, message: dm.CloseIdlePeer) -> None:
+        if torrent := self._torrents.get(message.info_hash):
+            torrent.idle_peers.close(message.connection_id)
 
     # ── time and the end ─────────────────────────────────────────────────────────────────────────────────────────────────
 

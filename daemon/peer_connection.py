@@ -328,11 +328,11 @@ class PeerConnection:
         said = parse_extension_handshake(message.payload)
         if said.request_queue:
             self.requester.peer_keeps(said.request_queue)
-        if not self._is_named and (said.client_name or said.listen_port):
+        if not self._is_named and (said.client_name or said.listen_port or said.your_ip):
             self._is_named = True                       # once: who changes its name all the time is not listened to
             self.client_name = said.client_name or self.client_name
             self.listen_port = said.listen_port or self.listen_port
-            self.torrent.peer_named(self)
+            self.torrent.peer_named(self, said.your_ip)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -34,7 +34,7 @@ class PeerEntrance:
         self._peer_id = configure.peer_id
         self._dialer = Dialer(
             parts.loop, parts.clock, configure.max_connects_under_way, configure.max_connects_pending, configure.connect_timeout,
-            self._tcp_connected, self._dial_failed,
+            self._tcp_connected, self._dial_failed, lambda obstacle, reason: parts.send(dm.DialsObstructed(obstacle, reason)),
         )
         self._listener = Listener(parts.loop, parts.clock, configure.handshake_timeout, self._incoming_received, self._incoming_failed)
         self._outgoing: set[Handshaking] = set()
@@ -53,6 +53,7 @@ class PeerEntrance:
     def close(self) -> None:
         """Nobody comes in any more, nothing is under way any more."""
         self._listener.close()
+        self._dialer.close()
         for info_hash in list(self._torrents):
             self.leave(info_hash, "the client ends")
 
@@ -76,6 +77,10 @@ class PeerEntrance:
         else:
             self._dialer.dial(order.info_hash, order.grant_id, order.ip, order.port, order.timeout)
 
+    def change_dial_timeouts(self, order: dm.ChangeDialTimeouts) -> None:
+        """Another timeout for all dials of a torrent that have not been answered."""
+        self._dialer.change_timeouts(order.info_hash, order.timeout)
+
     def cancel_dials(self, info_hash: bytes) -> None:
         """End all dials and outgoing handshakes of a torrent."""
         self._dialer.cancel(info_hash)
@@ -83,7 +88,7 @@ class PeerEntrance:
             self._end_outgoing(handshaking, dm.CANCELLED, "cancelled")
 
     def _tcp_connected(self, attempt: Attempt) -> None:
-        self._parts.send(dm.Dialled(attempt.info_hash, attempt.grant_id, self._parts.clock() - attempt.began))
+        self._parts.send(dm.Dialled(attempt.info_hash, attempt.grant_id, self._parts.clock() - attempt.connecting_since))
         timeout = self._parts.configure.handshake_timeout
         handshaking = Handshaking(self._parts.loop, attempt.socket, timeout, attempt, self._outgoing_received, self._outgoing_failed)
         self._outgoing.add(handshaking)

@@ -14,14 +14,28 @@ from protocol.daemon_messages import LOCAL_BUSY, REFUSED, TIMED_OUT, UNREACHABLE
 
 RawSocket = get_original("socket", "socket")
 READ, WRITE = 1, 2                                      # events of a watcher, as libev numbers them
+_ANY_PORT = 9
 
 # This machine lacks something for the moment (descriptors, memory, free ports): never the fault of whom we dial.
-BUSY_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN})
+DESCRIPTOR_ERRORS = frozenset({errno.EMFILE, errno.ENFILE})
+BUSY_ERRORS = DESCRIPTOR_ERRORS | {errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+FORBIDDEN_ERRORS = frozenset({errno.EPERM, errno.EACCES})   # by a firewall or a rule of this machine
+# At once, before a packet left: this machine has no way there, or no address of that family.
+NO_ROUTE_ERRORS = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 _OUTCOMES = {
-    **dict.fromkeys(BUSY_ERRORS, LOCAL_BUSY),
+    **dict.fromkeys(BUSY_ERRORS | FORBIDDEN_ERRORS, LOCAL_BUSY),
     errno.ECONNREFUSED: REFUSED, errno.ECONNRESET: REFUSED,
     errno.ETIMEDOUT: TIMED_OUT,
 }
+
+
+def has_route(ip: str) -> bool:
+    """Tell whether this machine knows a way to `ip`. Nothing is sent: connecting a datagram socket only looks it up."""
+    try:
+        with RawSocket(patched.AF_INET6 if ":" in ip else patched.AF_INET, patched.SOCK_DGRAM) as sock:
+            return sock.connect_ex((ip, _ANY_PORT)) not in NO_ROUTE_ERRORS
+    except OSError as error:
+        return error.errno not in NO_ROUTE_ERRORS
 
 
 def open_tcp_socket(ip: str) -> Any:

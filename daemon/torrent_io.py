@@ -4,13 +4,14 @@
     any state ──this machine's fault──▶ failed, which is told by TorrentFailed; only stop, check and remove are possible then
 
 What is verified is announced to peers and engine; what was synced to disk since is told as durable. The duties beside that have
-their own files: piece_downloads.py, peer_choking.py, stats_reporter.py, bad_data.py.
+their own files: piece_downloads.py, peer_choking.py, stats_reporter.py, idle_peers.py, bad_data.py.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from daemon.bad_data import BadData
+from daemon.idle_peers import IdlePeers
 from daemon.peer_choking import PeerChoking
 from daemon.peer_connection import PeerConnection
 from daemon.piece_downloads import PieceDownloads
@@ -48,6 +49,7 @@ class TorrentIo:
         self._earlier_downloads: list[PieceDownloads] = []      # whose last pieces are still being written
         self.choking = PeerChoking(self, parts.rng, parts.configure.upload_slots)
         self.bad_data = BadData(self)
+        self.idle_peers = IdlePeers(self, parts.configure.idle_seconds)
         self.stats = StatsReporter(self)
         self._check: Any = None                         # under way
         self._told_checked = 0                          # pieces, of this check
@@ -230,6 +232,7 @@ class TorrentIo:
         self.stats.peer_left(peer)
         self.bad_data.peer_left(peer)
         self.choking.peer_left(peer)
+        self.idle_peers.peer_left(peer.key)
         if self.picker is not None and peer.bitfield is not None:
             self.picker.peer_left(peer.key)
         if self.downloads is not None and (peer.window.num_blocks or peer.inflow.target is not None):
@@ -245,9 +248,9 @@ class TorrentIo:
         """The other connection to the same peer is alive."""
         peer.close(dm.DUPLICATE_PEER)
 
-    def peer_named(self, peer: PeerConnection) -> None:
+    def peer_named(self, peer: PeerConnection, our_ip: str) -> None:
         """Its extension handshake came."""
-        self.send(dm.PeerNamed(self.info_hash, peer.key, peer.client_name, peer.listen_port))
+        self.send(dm.PeerNamed(self.info_hash, peer.key, peer.client_name, peer.listen_port, our_ip))
 
     def peer_is_seed(self, peer: PeerConnection) -> None:
         """Two seeds have nothing to say to each other."""
@@ -267,6 +270,7 @@ class TorrentIo:
                 if not peer.is_closed:
                     peer.tick(now)
             self.choking.tick(now)
+            self.idle_peers.tick(now)
             self._announce()
         self._tell()
         if self._to_sync and not self._num_syncs and now - self._synced_at >= SYNC_SECONDS:

@@ -50,6 +50,7 @@ class Configure(DaemonMessage):
     upload_slots: int
     max_pipeline_depth: int
     client_version: str                                 # `v` of the extension handshake
+    idle_seconds: float = 300.0                         # neither side interested for so long: PeerIdle
 
 
 class MetadataPart(DaemonMessage):
@@ -107,6 +108,13 @@ class Dial(DaemonMessage):
     timeout: float
 
 
+class ChangeDialTimeouts(DaemonMessage):
+    """All dials of this torrent that are under way or wait get this timeout, from their first packet on; those over it end now."""
+
+    info_hash: bytes
+    timeout: float
+
+
 class CancelDials(DaemonMessage):
     """End all dials and handshakes under way of this torrent: DialFailed(cancelled) for each; a late success is closed."""
 
@@ -137,6 +145,13 @@ class ClosePeer(DaemonMessage):
     reason: str
 
 
+class CloseIdlePeer(DaemonMessage):
+    """Close it with the reason IDLE, unless it became useful since it was told idle (PeerIdle has said so then)."""
+
+    info_hash: bytes
+    connection_id: int
+
+
 class Shutdown(DaemonMessage):
     """Make everything durable and end within `deadline` seconds."""
 
@@ -159,6 +174,13 @@ class ListenFailed(DaemonMessage):
     host: str
     port: int
     error: str
+
+
+class DialsObstructed(DaemonMessage):
+    """This machine cannot dial anybody: no network, no descriptors. Said again with an empty reason when that is over."""
+
+    obstacle: str                                       # which one
+    reason: str                                         # for people; '' = it is gone
 
 
 class CheckProgress(DaemonMessage):
@@ -193,7 +215,7 @@ class Dialled(DaemonMessage):
 
     info_hash: bytes
     grant_id: int
-    elapsed: float
+    elapsed: float                                      # since its first packet: what timeouts are learned from
 
 
 class DialFailed(DaemonMessage):
@@ -237,6 +259,15 @@ class PeerNamed(DaemonMessage):
     connection_id: int
     client_name: str
     listen_port: int
+    our_ip: str = ""                                    # under which it sees us; '' = it did not say
+
+
+class PeerIdle(DaemonMessage):
+    """A connection has been of no use to either side for a while (Configure.idle_seconds), or is useful again."""
+
+    info_hash: bytes
+    connection_id: int
+    idle_seconds: float | None                          # None: useful again
 
 
 class PeerDisconnected(DaemonMessage):
@@ -308,10 +339,10 @@ class TorrentStats(DaemonMessage):
 
 
 TO_DAEMON: Final = (
-    Configure | MetadataPart | AddTorrent | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | CancelDials
-    | AcceptIncoming | RefuseIncoming | ClosePeer | Shutdown
+    Configure | MetadataPart | AddTorrent | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
+    | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown
 )
 TO_ENGINE: Final = (
-    Listening | ListenFailed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | Dialled | DialFailed | IncomingPeer
-    | PeerConnected | PeerNamed | PeerDisconnected | PeerBanned | PiecesVerified | PiecesDurable | PieceFailed | TorrentStats
+    Listening | ListenFailed | DialsObstructed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | Dialled | DialFailed | IncomingPeer
+    | PeerConnected | PeerNamed | PeerIdle | PeerDisconnected | PeerBanned | PiecesVerified | PiecesDurable | PieceFailed | TorrentStats
 )

@@ -1,5 +1,6 @@
 """The extension handshake (BEP 10): a bencoded dictionary in which each side names its client, its port and its request queue."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,6 +22,7 @@ class ExtensionHandshake:
     request_queue: int = 0                              # `reqq`: requests that it keeps without dropping
     metadata_size: int = 0                              # BEP 9
     message_ids: Mapping[str, int] = field(default_factory=dict)    # `m`: name of an extension → the id under which it wants it
+    your_ip: str = ""                                   # `yourip`: the address under which it sees us
 
 
 def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
@@ -35,7 +37,7 @@ def parse_extension_handshake(payload: bytes) -> ExtensionHandshake:
     return ExtensionHandshake(
         client_name=_shown(name) if isinstance(name, bytes) else "", listen_port=_within(said.get(b"p"), 65_535),
         request_queue=_within(said.get(b"reqq"), 1 << 20), metadata_size=_within(said.get(b"metadata_size"), MAX_METAINFO_BYTES),
-        message_ids=_message_ids(said.get(b"m")),
+        message_ids=_message_ids(said.get(b"m")), your_ip=_ip_text(said.get(b"yourip")),
     )
 
 
@@ -62,6 +64,13 @@ def _shown(name: bytes) -> str:
 
 def _within(value: object, highest: int) -> int:
     return value if isinstance(value, int) and 0 < value <= highest else 0
+
+
+def _ip_text(value: object) -> str:
+    if not isinstance(value, bytes) or len(value) not in (4, 16):
+        return ""
+    address = ipaddress.ip_address(value)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _message_ids(value: object) -> dict[str, int]:

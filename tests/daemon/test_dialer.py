@@ -16,7 +16,9 @@ TORRENT, OTHER = b"t" * 20, b"o" * 20
 
 
 def make_dialer(calls: Calls, under_way: int = 30, pending: int = 60) -> Dialer:
-    return Dialer(gevent.get_hub().loop, time.monotonic, under_way, pending, 10.0, calls.took("connected"), calls.took("failed"))
+    return Dialer(
+        gevent.get_hub().loop, time.monotonic, under_way, pending, 10.0, calls.took("connected"), calls.took("failed"), calls.took("obstructed"),
+    )
 
 
 def test_a_dial_that_is_answered_gives_a_socket():
@@ -57,10 +59,10 @@ def test_what_is_no_address_is_unreachable_and_is_not_looked_up(ip):
 
 @pytest.mark.parametrize(("code", "outcome"), [
     (errno.ECONNREFUSED, dm.REFUSED), (errno.ECONNRESET, dm.REFUSED), (errno.ETIMEDOUT, dm.TIMED_OUT),
-    (errno.EHOSTUNREACH, dm.UNREACHABLE), (errno.ENETUNREACH, dm.UNREACHABLE), (errno.EACCES, dm.UNREACHABLE),
-    (errno.EPERM, dm.UNREACHABLE), (errno.ENETDOWN, dm.UNREACHABLE), (errno.EAFNOSUPPORT, dm.UNREACHABLE),
+    (errno.EHOSTUNREACH, dm.UNREACHABLE), (errno.ENETUNREACH, dm.UNREACHABLE),
+    (errno.ENETDOWN, dm.UNREACHABLE), (errno.EAFNOSUPPORT, dm.UNREACHABLE),
     (errno.EMFILE, dm.LOCAL_BUSY), (errno.ENFILE, dm.LOCAL_BUSY), (errno.ENOBUFS, dm.LOCAL_BUSY), (errno.ENOMEM, dm.LOCAL_BUSY),
-    (errno.EADDRNOTAVAIL, dm.LOCAL_BUSY), (errno.EAGAIN, dm.LOCAL_BUSY),
+    (errno.EADDRNOTAVAIL, dm.LOCAL_BUSY), (errno.EAGAIN, dm.LOCAL_BUSY), (errno.EPERM, dm.LOCAL_BUSY), (errno.EACCES, dm.LOCAL_BUSY),
 ])
 def test_what_this_machine_lacks_is_never_the_peers_fault(code, outcome):
     assert dial_outcome(code) == outcome
@@ -74,8 +76,63 @@ def test_without_descriptors_a_dial_is_local_busy():
         dialer.dial(TORRENT, 1, "127.0.0.1", 1, 5.0)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert calls.next("obstructed") == ("descriptors", "too many open files")
     _, outcome, reason = calls.next("failed")
     assert (outcome, reason) == (dm.LOCAL_BUSY, "too many open files")
+    assert calls.next("obstructed") == ("descriptors", "")
+
+
+def test_dials_under_way_and_those_that_wait_get_a_new_timeout_of_their_torrent():
+    calls = Calls()
+    dialer = make_dialer(calls, under_way=3)
+    with deaf_address() as address:
+        dialer.dial(TORRENT, 1, *address, 9.0)
+        dialer.dial(TORRENT, 2, *address, 9.0)
+        dialer.dial(OTHER, 3, *address, 9.0)
+        dialer.dial(TORRENT, 4, *address, 9.0)          # waits
+        dialer.change_timeouts(TORRENT, 0.05)
+        ended = [calls.next("failed") for _ in range(3)]
+        assert [(attempt.grant_id, outcome, reason) for attempt, outcome, reason in ended] == [
+            (grant_id, dm.TIMED_OUT, "no answer within 0.05 s") for grant_id in (1, 2, 4)
+        ]
+        assert dialer.num_under_way == 1
+        dialer.cancel(OTHER)
+
+
+def test_a_dial_that_is_over_its_new_timeout_ends_and_one_that_got_a_longer_one_does_not():
+    calls = Calls()
+    dialer = make_dialer(calls)
+    with deaf_address() as address:
+        dialer.dial(TORRENT, 1, *address, 0.1)
+        dialer.dial(OTHER, 2, *address, 9.0)
+        dialer.change_timeouts(TORRENT, 9.0)
+        dialer.dial(OTHER, 3, *address, 0.2)            # ends later than the first one would have
+        attempt, *_ = calls.next("failed")
+        assert attempt.grant_id == 3
+        dialer.change_timeouts(OTHER, 0.001)            # long over
+        attempt, outcome, _ = calls.next("failed")
+        assert (attempt.grant_id, outcome) == (2, dm.TIMED_OUT)
+        dialer.cancel(TORRENT)
+
+
+def test_no_timeout_is_longer_than_the_daemon_allows():
+    calls = Calls()
+    dialer = Dialer(gevent.get_hub().loop, time.monotonic, 30, 60, 0.05, calls.took("connected"), calls.took("failed"))
+    with deaf_address() as address:
+        dialer.dial(TORRENT, 1, *address, 0.04)
+        dialer.change_timeouts(TORRENT, 100.0)
+        assert calls.next("failed")[2] == "no answer within 0.05 s"
+
+
+def test_a_long_line_of_dials_that_fail_at_once_is_gone_through():
+    calls = Calls()
+    dialer = make_dialer(calls, under_way=1, pending=2_000)
+    with deaf_address() as address:
+        dialer.dial(TORRENT, 0, *address, 9.0)
+        for grant_id in range(1, 2_000):
+            dialer.dial(OTHER, grant_id, "no.such.host", 80, 5.0)
+        dialer.cancel(TORRENT)
+    assert [arguments[0].grant_id for arguments in calls.named("failed")] == list(range(2_000))
 
 
 def test_beyond_the_limits_dials_wait_and_beyond_those_they_are_local_busy():

@@ -47,6 +47,8 @@ def test_keys_in_any_order_are_read_because_clients_send_them_so():
     ({"p": 0}, {}), ({"p": 65_535}, {"listen_port": 65_535}), ({"p": 65_536}, {}), ({"p": -1}, {}), ({"p": b"6881"}, {}),
     ({"reqq": 250}, {"request_queue": 250}), ({"reqq": 0}, {}), ({"reqq": 1 << 40}, {}), ({"reqq": []}, {}),
     ({"metadata_size": MAX_METAINFO_BYTES}, {"metadata_size": MAX_METAINFO_BYTES}), ({"metadata_size": MAX_METAINFO_BYTES + 1}, {}),
+    ({"yourip": b"\x50\0\0\1"}, {"your_ip": "80.0.0.1"}), ({"yourip": bytes(15) + b"\1"}, {"your_ip": "::1"}),
+    ({"yourip": bytes(10) + b"\xff\xff\x50\0\0\1"}, {"your_ip": "80.0.0.1"}), ({"yourip": b"80.0.0.1"}, {}), ({"yourip": b""}, {}), ({"yourip": 5}, {}),
     ({"v": 5}, {}), ({"m": []}, {}), ({"m": {b"ut_pex": 0}}, {}), ({"m": {b"ut_pex": 256}}, {}), ({"m": {b"ut_pex": b"1"}}, {}),
     ({"m": {b"ut_pex": 255, b"x": -1}}, {"message_ids": {"ut_pex": 255}}),
 ], ids=str)
