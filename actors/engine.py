@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import gevent.event
 import pykka
+import structlog
 
 from actors import messages as m
 from actors import snapshots
@@ -22,7 +23,7 @@ from actors.session import Session
 from actors.ui_feed import UIFeed
 from protocol import daemon_messages as dm
 from protocol.errors import EvenswarmError
-from protocol.version import CLIENT_VERSION, PEER_ID_PREFIX
+from protocol.version import CLIENT_VERSION, PEER_ID_PREFIX, VERSION
 from scheduler.settings import Settings
 
 ASK_TIMEOUT = 10.0                                      # an actor that does not answer in this time hangs
@@ -62,6 +63,7 @@ class Engine:
     def start(self) -> None:
         """Start everything and wait until the daemons listen. Raises EngineNotStarted."""
         settings = self.settings
+        self._log_start()
         self.session = self._start(Session, settings=settings, peer_id=self._peer_id, rng=random.SystemRandom(), on_change=self._changed)
         self.broker = self._start(ConnectionBroker, settings=settings, session=self.session)
         self.ui_feed = self._start(UIFeed, broker=self.broker, session=self.session)
@@ -99,6 +101,16 @@ class Engine:
             except pykka.Timeout:
                 print(f"evenswarm: {actor} did not stop", file=sys.stderr)
         pykka.ActorRegistry.stop_all(timeout=1.0)       # the torrents' actors: started by the session, all told to stop above
+
+    def _log_start(self) -> None:
+        """Say by which limits the lines that follow are to be judged: the log is all that is left of a run."""
+        settings = self.settings
+        structlog.get_logger().info(
+            "engine_started", version=VERSION, profile=settings.profile, per_second=settings.connection_rate, burst=settings.connection_burst,
+            half_open=settings.half_open_limit, global_connections=settings.global_connection_limit,
+            torrent_connections=settings.torrent_connection_limit, incoming_reserve=settings.incoming_reserve,
+            unanswered=settings.unanswered_limit, lease_seconds=settings.lease_seconds, drain_interval=settings.drain_interval,
+        )
 
     @staticmethod
     def _shut_down(done: Callable[[], None]) -> m.ShutDownDaemon:

@@ -8,10 +8,9 @@ from pathlib import Path
 from actors import messages as m
 from ui.commands.demo_swarm.swarm import Swarm
 from ui.commands.download import EXIT_FAILED, EXIT_INTERRUPTED, await_end, errors_of
-from ui.commands.running_engine import running_engine, settings_of
-from ui.log_report.attempts import report_attempts
+from ui.commands.running_engine import running_engine
 from ui.log_report.attempts_table import lines_of
-from ui.log_report.log_lines import LogLines
+from ui.log_report.log_report import read_log
 from ui.terminal.progress_view import progress_view
 
 
@@ -28,8 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         swarm.close()
         shutil.rmtree(folder / "seeds", ignore_errors=True)
         shutil.rmtree(folder / "downloads", ignore_errors=True)
-    report = report_attempts(LogLines(Path(arguments.log)))
-    print("\n".join(lines_of(report, settings_of(arguments).half_open_limit)))
+    report = read_log(Path(arguments.log))
+    print("\n".join(line for run in report.runs for line in lines_of(run)))
     print(f"log {arguments.log}")
     return exit_code
 

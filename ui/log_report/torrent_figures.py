@@ -1,0 +1,96 @@
+"""What one torrent asked for, got and waited for; and how fair that was among several."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ui.log_report.timeline import BinCounts, BinPeaks
+from ui.log_report.wait_counts import WaitCounts
+
+MAX_KINDS: Final = 20                                   # of outcomes or reasons; ours are below ten, what else comes is summed
+OTHER: Final = "other"
+MOST_LAG: Final = 8                                     # means: this much or more
+
+
+@dataclass(slots=True, eq=False)
+class TorrentFigures:
+    """One torrent, or the sum of all that are too many to be told apart. Moments are monotonic seconds."""
+
+    info_hash: str
+    name: str = ""
+    requests: int = 0                                   # how often its level changed
+    grants: int = 0
+    attempts: int = 0
+    expired: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    declined: Counter[str] = field(default_factory=Counter)     # by reason
+    waits: WaitCounts = field(default_factory=WaitCounts)
+    first_request: float | None = None
+    first_peer: float | None = None                     # that it dialled
+    completed: float | None = None
+    lag: int = 0                                        # the most turns of one other torrent while this one waited for its turn
+    grants_over_time: BinCounts = field(default_factory=BinCounts)
+    asked_over_time: BinPeaks = field(default_factory=BinPeaks)     # 1 where it could have used a grant
+    pending: int = 0                                    # of the level told, what is not granted yet
+    waits_since_turn: int = 0                           # the number of the grant, of all, after which it began to wait
+    recent_turns: tuple[int, ...] = ()                  # the numbers of its last grants, the newest first
+
+    @property
+    def label(self) -> str:
+        """Its name, or as much of the hash as people read."""
+        return self.name or self.info_hash[:8]
+
+    def seconds_to(self, moment: float | None) -> float | None:
+        """Return how long after its first request that was; None when either never came."""
+        return None if moment is None or self.first_request is None else max(moment - self.first_request, 0.0)
+
+
+def count_kind(counter: Counter[str], kind: str) -> None:
+    """Count one more, under its name while there is room for names."""
+    counter[kind if kind in counter or len(counter) < MAX_KINDS else OTHER] += 1
+
+
+class TurnOrder:
+    """How often one torrent was overtaken by another: with turns, once; MOST_LAG or more is not told apart.
+
+    For k turns it suffices to know the latest start of k grants to one and the same torrent: who has waited since before that start
+    saw them all.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0                                 # of grants
+        self._latest_starts = [0] * (MOST_LAG + 1)      # by k
+
+    def granted(self, torrent: TorrentFigures) -> int:
+        """The torrent got a grant: return its lag, and note that it had a turn."""
+        lag = 0
+        while lag < MOST_LAG and self._latest_starts[lag + 1] > torrent.waits_since_turn:
+            lag += 1
+        self.number += 1
+        torrent.recent_turns = (self.number, *torrent.recent_turns[:MOST_LAG - 1])
+        for num_turns, start in enumerate(torrent.recent_turns, start=1):
+            if start > self._latest_starts[num_turns]:
+                self._latest_starts[num_turns] = start
+        torrent.waits_since_turn = self.number
+        return lag
+
+
+def jain(shares: Iterable[int]) -> float | None:
+    """Jain's fairness index: 1 when all have the same, 1/n when one has all; None without any."""
+    shares = list(shares)
+    squares = sum(share * share for share in shares)
+    return sum(shares) ** 2 / (len(shares) * squares) if squares else None
+
+
+def jain_over_time(torrents: Iterable[TorrentFigures], num_bins: int) -> list[float | None]:
+    """Return Jain's index of the grants of each bin, among those that asked in it; None where fewer than two did or nothing was granted."""
+    torrents = list(torrents)
+    indices: list[float | None] = []
+    for place in range(num_bins):
+        shares = [
+            torrent.grants_over_time.values[place] for torrent in torrents
+            if torrent.asked_over_time.values[place] or torrent.grants_over_time.values[place]
+        ]
+        indices.append(jain(shares) if len(shares) > 1 else None)
+    return indices
