@@ -9,14 +9,18 @@ Nothing is asked of the clients: dials are counted as packets, with the kernel's
 the entries of a router's table are netfilter's connection tracking of that namespace. Time runs from a client's first connection to anybody, which is an
 announce. CPU is what its process tree used, its start included. `benchmarks/dialling/` has the parts.
 
-Clients run at the same time, as many as --together says: they mostly wait. Each round has a swarm of its own, the same for all clients.
+Clients run at the same time, as many as --together says: they mostly wait. But starting is work, so each starts some seconds after the one before.
+Each round has a swarm of its own, the same for all clients.
 """
 
 import argparse
 import signal
+import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,7 +36,9 @@ from scheduler.settings import PROFILES
 DOCUMENT: Final = contestants.ROOT / "docs" / "fairness.md"
 PICTURE: Final = contestants.ROOT / "docs" / "fair_start.svg"
 SECONDS: Final = 90.0
+BETWEEN_STARTS_SECONDS: Final = 4.0                     # an interpreter, an engine and 51 torrents are loaded in half of that
 MOMENTS: Final = (10, 30)                               # seconds at which torrents without a peer and Jain's index are looked at
+SYN_JITTER_SECONDS: Final = 0.1
 HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "Jain at 10 s", "at 30 s", "peak half-open", "most in 1 s",
                  "attempts", "router entries", "CPU s")
 
@@ -69,7 +75,9 @@ def run_of(name: str, recording: Recording, seconds: float) -> Run:
     """Raises NobodyDialled."""
     figures = recording.figures(seconds)
     profile = PROFILES.get(clients.profile_of(name))
-    return Run(figures, None if profile is None else excess_over_bucket(figures.begun, profile.rate_per_second, profile.burst))
+    if profile is None or name.endswith(" auto"):           # whose rate changes
+        return Run(figures, None)
+    return Run(figures, excess_over_bucket(figures.begun, profile.rate_per_second, profile.burst))
 
 
 def play_round(number: int, names: list[str], together: int, seconds: float, folder: Path, say: Callable[[str], None]) -> dict[str, Run]:
@@ -80,8 +88,11 @@ def play_round(number: int, names: list[str], together: int, seconds: float, fol
         folders = {name: folder / f"{number}-{name.replace(' ', '-')}" for name in order[first:first + together]}
         for own in folders.values():
             own.mkdir(parents=True)
-        running = {name: start(name, FULL, number, seconds, own) for name, own in folders.items()}
+        running: dict[str, subprocess.Popen] = {}
         try:
+            for name, own in folders.items():
+                running[name] = start(name, FULL, number, seconds, own)
+                time.sleep(BETWEEN_STARTS_SECONDS)
             for name, process in running.items():
                 try:
                     found[name] = run_of(name, finish(process, FULL, number, folders[name]), seconds)
@@ -113,24 +124,28 @@ def row(name: str, runs: list[Run], seconds: float) -> list[str]:
 
 
 def goal_line(profile: str, goal: Goal, runs: list[Run]) -> str:
-    """What was to be reached in every round, and what was not."""
-    def worst(value: Callable[[Figures], float], pick: Callable[[Iterable[float]], float] = max) -> float:
-        return pick(value(run.figures) for run in runs)
+    """What was to be reached: limits and the last torrent in every round, p95 and Jain's index by their medians. And what was not."""
+    def values(of: Callable[[Figures], float]) -> list[float]:
+        return [of(run.figures) for run in runs]
 
-    excess, rate = max(run.excess for run in runs), PROFILES[profile].rate_per_second
-    # A token is taken when the broker hears of the dial, and the SYN leaves some milliseconds before or after: up to a tenth of a second of rate.
-    demands = [(f"half-open ≤ {goal.half_open}", worst(lambda f: f.peak_half_open), goal.half_open),
-               ("attempts in every window ≤ burst + rate × window", excess, 1 + rate / 10)]
+    demands = [(f"half-open ≤ {goal.half_open}", max(values(lambda f: f.peak_half_open)), goal.half_open)]
+    if all(run.excess is not None for run in runs):
+        demands.append(("attempts in every window ≤ burst + rate × window", max(run.excess for run in runs), allowed_excess(profile)))
     if goal.entries is not None:
-        demands.append((f"router entries ≤ {goal.entries}", worst(lambda f: f.peak_table_entries), goal.entries))
-    if goal.p95 is not None:
-        demands.append((f"first peer p95 ≤ {goal.p95:.0f} s", worst(lambda f: f.quantile(0.95)), goal.p95))
+        demands.append((f"router entries ≤ {goal.entries}", max(values(lambda f: f.peak_table_entries)), goal.entries))
     if goal.last is not None:
-        demands.append((f"the last first peer ≤ {goal.last:.0f} s", worst(lambda f: f.quantile(1)), goal.last))
+        demands.append((f"the last first peer ≤ {goal.last:.0f} s", max(values(lambda f: f.quantile(1))), goal.last))
+    if goal.p95 is not None:
+        demands.append((f"p95 of the first peer ≤ {goal.p95:.0f} s", statistics.median(values(lambda f: f.quantile(0.95))), goal.p95))
     if goal.jain is not None:
-        demands.append((f"Jain at {MOMENTS[-1]} s ≥ {goal.jain}", -worst(lambda f: f.jain_at[MOMENTS[-1]], min), -goal.jain))
+        demands.append((f"Jain at {MOMENTS[-1]} s ≥ {goal.jain}", -statistics.median(values(lambda f: f.jain_at[MOMENTS[-1]])), -goal.jain))
     missed = [f"{what} ({abs(found):,.2f})" for what, found, bound in demands if found > bound]
-    return f"- `{profile}`, in each round: {'; '.join(what for what, _, _ in demands)}: " + (f"**missed**: {'; '.join(missed)}." if missed else "reached.")
+    return f"- `{profile}`: {'; '.join(what for what, _, _ in demands)}: " + (f"**missed**: {'; '.join(missed)}." if missed else "reached.")
+
+
+def allowed_excess(profile: str) -> float:
+    """A token is taken when the broker hears that a dial begins, and its SYN leaves a little sooner or later than those before: up to so much."""
+    return 1 + PROFILES[profile].rate_per_second * SYN_JITTER_SECONDS
 
 
 def document(found: dict[str, list[Run]], seconds: float, rounds: int) -> str:
@@ -143,7 +158,7 @@ def document(found: dict[str, list[Run]], seconds: float, rounds: int) -> str:
     if fairest:
         parts.append(f"Jain's index at {MOMENTS[0]} s cannot be 1 where there are only one or two attempts a torrent; with as many as were made it is at most {fairest}.")
     goals = [goal_line(profile, GOALS[profile], runs) for name, runs in found.items() if runs and (profile := clients.profile_of(name)) in GOALS]
-    return "\n\n".join([*parts, "\n".join(["To reach:", "", *goals])] if goals else parts)
+    return "\n\n".join([*parts, "\n".join(["To reach (limits and the last torrent in every round, the others by their median):", "", *goals])] if goals else parts)
 
 
 def parse_arguments() -> argparse.Namespace:
