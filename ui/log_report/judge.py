@@ -81,9 +81,9 @@ class Judge:
         self._judge_limit("unanswered", event, self.num_unanswered, limits.unanswered, "dials that a router remembers")
         self._judge_limit("global", event, count.total, limits.global_connections, "connections, dials and grants")
         self._judge_limit("torrent", event, of_torrent, limits.torrent_connections, f"connections, dials and grants of {info_hash[:8]}")
-        if limits.global_connections is not None and limits.incoming_reserve is not None:
-            ours = limits.global_connections - int(limits.global_connections * limits.incoming_reserve)
-            self._judge_limit("incoming_reserve", event, count.in_flight + count.outgoing, ours, "outgoing connections, dials and grants")
+        if limits.global_connections is not None and (kept := int(limits.global_connections * (limits.incoming_reserve or 0))):
+            ours = count.in_flight + count.outgoing
+            self._judge_limit("incoming_reserve", event, ours, limits.global_connections - kept, "outgoing connections, dials and grants")
 
     def _judge_limit(self, rule: str, event: LogEvent, used: int, limit: int | None, what: str) -> None:
         if limit is not None and used > limit:
