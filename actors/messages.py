@@ -310,6 +310,11 @@ class MaintenanceDue:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectTimeoutChanged:
+    """TorrentActor to itself: dials under way get another timeout, learned from those of all torrents."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopOverdue:
     """TorrentActor to itself: daemon or tracker did not answer StopTorrent in time; go on without."""
 

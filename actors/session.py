@@ -18,6 +18,7 @@ from actors.torrent import TorrentActor
 from actors.tracker_announcer import TrackerAnnouncer
 from protocol import daemon_messages as dm
 from scheduler.connect_timeout import ConnectTimeout
+from scheduler.own_address import OwnAddress
 from scheduler.settings import Settings
 
 MAX_RESTARTS = 3                                        # of one torrent's actor, and of its announcer: a fault that comes back is shown, not repeated for ever
@@ -58,7 +59,8 @@ class Session(EngineActor):
         self._daemons: tuple[Any, ...] = ()
         self._torrents: dict[bytes, SessionTorrent] = {}
         self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
-        self._connect_timeout = ConnectTimeout(settings.connect_timeout)
+        self._connect_timeout = ConnectTimeout(settings.connect_timeout)    # these two are shared by all torrents
+        self._own_address = OwnAddress()
         self._announce_gate = AnnounceGate()            # these two are shared by all announcers
         self._http_tracker = HttpTracker()
         self._obstacles: dict[tuple[int, str], str] = {}    # daemon and what keeps it from dialling → the reason of a pause
@@ -125,7 +127,8 @@ class Session(EngineActor):
     def _start_actors(self, info_hash: bytes, entry: SessionTorrent) -> None:
         entry.actor = TorrentActor.start(
             session=self.actor_ref, broker=self._broker, ui_feed=self._ui_feed, daemon=self._daemons[entry.daemon_index],
-            order=entry.order, settings=self._settings, connect_timeout=self._connect_timeout, rng=random.Random(self._rng.random()),
+            order=entry.order, settings=self._settings, connect_timeout=self._connect_timeout, own_address=self._own_address,
+            rng=random.Random(self._rng.random()),
         )
         if entry.order.metainfo.tiers:                  # an actor that has nothing to do costs 20 KiB all the same
             self._start_announcer(info_hash, entry)

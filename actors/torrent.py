@@ -22,6 +22,7 @@ from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
 from protocol.limits import METADATA_PART_BYTES
 from scheduler.connect_timeout import ConnectTimeout
+from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.settings import Settings
 from scheduler.swarm import Swarm
@@ -30,11 +31,12 @@ from scheduler.torrent_life import Step, TorrentLife
 
 
 class TorrentActor(EngineActor):
-    """One torrent. `daemon` is the DaemonLink of the daemon that it lives in; `connect_timeout` is shared by all torrents."""
+    """One torrent. `daemon` is the DaemonLink of the daemon that it lives in; `connect_timeout` and `own_address` are shared by all torrents."""
 
     def __init__(
         self, session: pykka.ActorRef | None, *, broker: pykka.ActorRef, ui_feed: pykka.ActorRef, daemon: pykka.ActorRef,
-        order: m.AddTorrent, settings: Settings, connect_timeout: ConnectTimeout, rng: RandomSource, **engine: Any,
+        order: m.AddTorrent, settings: Settings, connect_timeout: ConnectTimeout, rng: RandomSource, own_address: OwnAddress | None = None,
+        **engine: Any,
     ) -> None:
         super().__init__(session, **engine)
         info = order.metainfo.info
@@ -47,10 +49,11 @@ class TorrentActor(EngineActor):
         self._ui_feed = ui_feed
         self._link = daemon
         self._life = TorrentLife()
-        self._swarm = Swarm(rng)
+        own_address = own_address or OwnAddress()
+        self._swarm = Swarm(rng, own_address=own_address)
         self._progress = TorrentProgress(info.layout)
         self._around = TorrentSurroundings(info.info_hash, self.actor_ref, broker, None, self.post, self.clock, self._log)
-        self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, settings.handshake_timeout)
+        self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, own_address, settings.handshake_timeout)
         self._announcing = TorrentAnnouncing(self._around, self._progress)
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
         self._stopping = TorrentStop(self._around, self.call_later, self._leave)
@@ -76,11 +79,12 @@ class TorrentActor(EngineActor):
             case dm.DialFailed():         self._dial_failed(message)
             case dm.PeerConnected():      self._peer_connected(message)
             case dm.PeerNamed():          self._peers.peer_named(message)
+            case dm.PeerIdle():           self._peers.peer_idle(message)
             case dm.PeerDisconnected():   self._peer_disconnected(message)
             case dm.IncomingPeer():       self._peers.incoming_peer(message, self._refusal())
             case m.IncomingReserved():    self._peers.incoming_reserved(message, self._refusal())
             case m.IncomingRefused():     self._peers.incoming_refused(message)
-            case m.CloseIdleConnection(): self._peers.close_idle(message)
+            case m.CloseIdleConnection(): self._peers.idle.close(message.grant_id)
             case dm.PiecesVerified():     self._pieces_verified(message)
             case dm.PiecesDurable():      self._pieces_durable(message)
             case dm.PieceFailed():        self._piece_failed(message)
@@ -98,6 +102,7 @@ class TorrentActor(EngineActor):
             case m.StartTorrent():        self._start_torrent()
             case m.StopTorrent():         self._stop_torrent(message)
             case m.StopOverdue():         self._stopping.overdue()
+            case m.ConnectTimeoutChanged():  self._peers.change_timeouts()
             case m.RecheckTorrent():      self._recheck_torrent()
             case m.ApplySettings():       self._apply_settings(message)
             case m.Begin():               self._begin()

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from actors import messages as m
+from actors.idle_offers import IdleOffers
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
 from protocol.peer_address import PeerAddress
 from scheduler.connect_timeout import ConnectTimeout
+from scheduler.own_address import OwnAddress
 from scheduler.swarm import Swarm
 from scheduler.swarm_peer import SwarmPeer
 
 WILDCARD_HOSTS: Final = ("", "0.0.0.0", "::")
-IDLE_CLOSED: Final = "its place was needed, and it was of no use"
 OVERDUE_SECONDS: Final = 60.0                           # more than its timers allow, then the daemon has forgotten a dial
 
 
@@ -27,8 +28,9 @@ class Attempt:
 
     grant_id: int
     peer: SwarmPeer
-    started: float                                      # moments
-    overdue: float
+    started: float                                      # moment
+    timeout: float                                      # seconds
+    answered_in: float | None = None                    # seconds from the dial to TCP's answer; None: there was none yet
 
 
 @dataclass(slots=True, eq=False)
@@ -48,15 +50,17 @@ class TorrentPeers:
     """Who is being dialled and who is connected. What it hears from the daemon ends in the swarm, at the broker and in the log."""
 
     def __init__(
-        self, around: TorrentSurroundings, swarm: Swarm, connect_timeout: ConnectTimeout, handshake_timeout: float,
+        self, around: TorrentSurroundings, swarm: Swarm, connect_timeout: ConnectTimeout, own_address: OwnAddress, handshake_timeout: float,
     ) -> None:
         self._around = around
         self._swarm = swarm
         self._connect_timeout = connect_timeout
+        self._own_address = own_address
         self._handshake_timeout = handshake_timeout
         self._attempts: dict[int, Attempt] = {}         # by grant id
         self._knocking: dict[int, PeerAddress] = {}     # incoming, the broker is asked for a place; by connection id
         self.connections: dict[int, PeerConnection] = {}  # by connection id; read only
+        self.idle = IdleOffers(around)
 
     @property
     def num_places(self) -> int:
@@ -66,6 +70,7 @@ class TorrentPeers:
     def we_listen(self, host: str, port: int) -> None:
         """Nobody is dialled there. Where else we are reached is found out when we have dialled ourselves."""
         hosts = ("127.0.0.1", "::1") if host in WILDCARD_HOSTS else (host,)
+        self._swarm.we_listen(port)
         if port:
             addresses = [_address_of(own, port) for own in hosts]
             self._swarm.set_own([address for address in addresses if address is not None], self._around.clock())
@@ -81,42 +86,75 @@ class TorrentPeers:
         timeout = self._connect_timeout.timeout(self._swarm.num_candidates)
         now = self._around.clock()
         self._swarm.attempt_started(peer, now, timeout)
-        self._attempts[grant_id] = Attempt(grant_id, peer, now, now + timeout + self._handshake_timeout + OVERDUE_SECONDS)
+        self._attempts[grant_id] = Attempt(grant_id, peer, now, timeout)
+        self._connect_timeout.watch(self._around.info_hash, self._timeout_changed)
         self._around.to_broker(m.AttemptStarted(grant_id, str(peer.address)))
         self._around.log.info(
             "connect_started", grant_id=grant_id, peer=str(peer.address), source=peer.source, attempt=peer.attempts, timeout=timeout,
         )
         self._around.to_daemon(dm.Dial(self._around.info_hash, grant_id, peer.address.ip, peer.address.port, timeout))
 
+    def _timeout_changed(self) -> bool:
+        return self._around.post(self._around.torrent, m.ConnectTimeoutChanged())
+
+    def change_timeouts(self) -> None:
+        """Give the dials under way the timeout that a new one would get: one message for all of them."""
+        timeout = self._connect_timeout.timeout(self._swarm.num_candidates)
+        unanswered = [attempt for attempt in self._attempts.values() if attempt.answered_in is None]
+        if any(attempt.timeout != timeout for attempt in unanswered):
+            for attempt in unanswered:
+                attempt.timeout = timeout
+                self._swarm.deadline_moved(attempt.peer, attempt.started + timeout)
+            self._around.log.info("connect_timeout_changed", timeout=timeout, dials=len(unanswered))
+            self._around.to_daemon(dm.ChangeDialTimeouts(self._around.info_hash, timeout))
+
     def dialled(self, message: dm.Dialled) -> None:
         """TCP is connected."""
         attempt = self._attempts.get(message.grant_id)
-        if attempt is not None:
+        if attempt is not None and attempt.answered_in is None:
+            attempt.answered_in = message.elapsed
             self._connect_timeout.observe(message.elapsed)
             self._swarm.handshake_started(attempt.peer, self._around.clock(), self._handshake_timeout)
 
     def dial_failed(self, message: dm.DialFailed) -> None:
         """The attempt led to no connection."""
-        attempt = self._attempts.pop(message.grant_id, None)
+        attempt = self._take_attempt(message.grant_id)
         if attempt is not None:
+            if message.outcome == dm.REFUSED and attempt.answered_in is None:
+                attempt.answered_in = message.elapsed
             self._end_attempt(attempt, message.outcome, message.reason, message.elapsed)
+
+    def _take_attempt(self, grant_id: int) -> Attempt | None:
+        attempt = self._attempts.pop(grant_id, None)
+        if not self._attempts:
+            self._connect_timeout.unwatch(self._around.info_hash)
+        return attempt
 
     def end_overdue(self) -> float | None:
         """Give up attempts of which the daemon says nothing; return the seconds until the next one could be such."""
         now = self._around.clock()
-        for attempt in [attempt for attempt in self._attempts.values() if attempt.overdue <= now]:
-            del self._attempts[attempt.grant_id]
+        for attempt in [attempt for attempt in self._attempts.values() if self._overdue(attempt) <= now]:
+            self._take_attempt(attempt.grant_id)
             self._end_attempt(attempt, dm.LOCAL_BUSY, "the I/O daemon does not answer", now - attempt.started)
-        return min((attempt.overdue - now for attempt in self._attempts.values()), default=None)
+        return min((self._overdue(attempt) - now for attempt in self._attempts.values()), default=None)
+
+    def _overdue(self, attempt: Attempt) -> float:
+        return attempt.started + attempt.timeout + self._handshake_timeout + OVERDUE_SECONDS
 
     def _end_attempt(self, attempt: Attempt, outcome: str, reason: str, elapsed: float) -> None:
         now, peer = self._around.clock(), attempt.peer
         self._swarm.attempt_failed(peer, outcome, reason, now)
-        self._around.to_broker(m.AttemptEnded(attempt.grant_id, outcome, elapsed))
+        self._tell_end(attempt, outcome, elapsed)
         self._around.log.info(
             "connect_failed", grant_id=attempt.grant_id, peer=str(peer.address), outcome=outcome, reason=reason, elapsed=elapsed,
             next_try=None if peer.next_try is None else peer.next_try - now,
         )
+
+    def _tell_end(self, attempt: Attempt, outcome: str, elapsed: float) -> None:
+        peer = attempt.peer
+        self._around.to_broker(m.AttemptEnded(attempt.grant_id, outcome, elapsed, attempt.answered_in, peer.answered_in))
+        if attempt.answered_in is not None:
+            peer.answered_in = attempt.answered_in
 
     # ── they dial ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -185,8 +223,8 @@ class TorrentPeers:
     def _outgoing_of(self, message: dm.PeerConnected) -> PeerConnection | None:
         if self._is_known(message.connection_id) or message.grant_id not in self._attempts:
             return None
-        attempt = self._attempts.pop(message.grant_id)
-        self._around.to_broker(m.AttemptEnded(attempt.grant_id, dm.CONNECTED, message.elapsed))
+        attempt = self._take_attempt(message.grant_id)
+        self._tell_end(attempt, dm.CONNECTED, message.elapsed)
         connection = PeerConnection(message.connection_id, attempt.grant_id, attempt.peer, False, 0.0, False)
         self.connections[message.connection_id] = connection
         return connection
@@ -202,6 +240,8 @@ class TorrentPeers:
         """Its extension handshake told a name or a port."""
         connection = self.connections.get(message.connection_id)
         if connection is not None:
+            if message.our_ip:
+                self._own_address.seen_by(connection.peer.address.ip, message.our_ip)
             self._swarm.named(connection.peer, message.client_name, message.listen_port if connection.incoming else 0)
 
     def stats(self, stats: list[dm.PeerStats]) -> None:
@@ -226,17 +266,17 @@ class TorrentPeers:
             peer, self._around.clock(), reason, seconds=seconds, downloaded=downloaded, uploaded=uploaded, blame=blame,
         )
         self._around.to_broker(m.ConnectionClosed(connection.grant_id))
+        self.idle.closed(connection.grant_id)
         self._around.log.info(
             "peer_disconnected", grant_id=connection.grant_id, peer=str(peer.address), reason=reason, elapsed=seconds,
             downloaded=downloaded, uploaded=uploaded,
         )
 
-    def close_idle(self, message: m.CloseIdleConnection) -> None:
-        """Its place is needed. The daemon answers by PeerDisconnected, and that gives the place back."""
-        for connection in self.connections.values():
-            if connection.grant_id == message.grant_id:
-                self._around.to_daemon(dm.ClosePeer(self._around.info_hash, connection.connection_id, IDLE_CLOSED))
-                return
+    def peer_idle(self, message: dm.PeerIdle) -> None:
+        """A connection has been of no use for a while, or is useful again."""
+        connection = self.connections.get(message.connection_id)
+        if connection is not None and connection.is_complete:
+            self.idle.changed(connection.grant_id, message.connection_id, message.idle_seconds)
 
     def peer_banned(self, message: dm.PeerBanned) -> None:
         """It sent bad data."""
@@ -251,6 +291,7 @@ class TorrentPeers:
     def drop_all(self, reason: str) -> None:
         """All attempts and connections are gone, by no peer's fault."""
         attempts, self._attempts = self._attempts, {}
+        self._connect_timeout.unwatch(self._around.info_hash)
         connections, self.connections = self.connections, {}
         self._knocking.clear()
         now = self._around.clock()

@@ -240,6 +240,7 @@ class Swarm(SwarmTable):
         peer.sources = tuple(dict.fromkeys(known.sources + peer.sources))
         peer.attempts += known.attempts
         peer.quick_disconnects += known.quick_disconnects
+        peer.answered_in = known.answered_in if peer.answered_in is None else peer.answered_in
         peer.burst = max(peer.burst, known.burst, key=lambda burst: burst.began)
         peer.last_attempt = known.last_attempt if peer.last_attempt is None else peer.last_attempt
         peer.last_failure = known.last_failure if peer.last_failure is None else peer.last_failure
@@ -258,12 +259,12 @@ class Swarm(SwarmTable):
         if not blame or peer.state != CONNECTED:        # one that came in and left before its handshake was complete
             self._release(peer, now)
             return
+        if reason == IDLE:
+            self._fail(peer, now, IDLE_WAIT_SECONDS, reason)
+            return
         peer.last_error = reason
         if reason == DUPLICATE_PEER:
             self._duplicate(peer, now)
-            return
-        if reason == IDLE:
-            self._fail(peer, now, IDLE_WAIT_SECONDS, reason)
             return
         if seconds < QUICK_DISCONNECT_SECONDS and reason != BOTH_SEEDS:
             peer.quick_disconnects += 1

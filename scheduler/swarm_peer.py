@@ -38,6 +38,7 @@ class SwarmPeer:
     quick_disconnects: int = 0                          # in a row
     local_failures: int = 0                             # dials in a row that this machine could not do: nobody's fault
     burst: DialBurst = field(default_factory=DialBurst) # its dials of the last seconds
+    answered_in: float | None = None                    # seconds from a dial to TCP's answer, also a refusal, the last time
     last_attempt: float | None = None
     last_success: float | None = None                   # handshake complete, in either direction
     last_failure: float | None = None

@@ -5,6 +5,8 @@ import pytest
 from actors import messages as m
 from actors.snapshots import CONNECTED, FAILED, HANDSHAKING, QUEUED
 from protocol import daemon_messages as dm
+from protocol.peer_address import PeerAddress
+from protocol.peer_priority import peer_priority
 from tests.actors.torrent_world import ALL_PIECES, INFO_HASH, NUM_PIECES, TorrentWorld, address, bitfield
 
 
@@ -260,3 +262,15 @@ def test_peers_of_a_complete_torrent_that_left_are_not_dialled():
     world.disconnect(connection_id)
     world.forget().advance(4_000)
     assert (world.broker.take(), world.timers) == ([], [])
+
+
+def test_torrents_learn_from_their_peers_under_which_address_they_are_seen():
+    world = TorrentWorld(peers=tuple(map(address, range(1, 41)))).run()
+    for connection_id in [world.connect() for _ in range(3)]:
+        world.tell(dm.PeerNamed(INFO_HASH, connection_id, "", 0, "81.2.3.4"))
+    world.to_daemon()
+    for _ in range(37):
+        world.grant()
+    ours = PeerAddress("81.2.3.4", 6881)
+    order = [peer_priority(ours, PeerAddress(dial.ip, dial.port)) for dial in world.to_daemon(dm.Dial)]
+    assert len(order) == 37 and order == sorted(order, reverse=True)

@@ -176,7 +176,7 @@ def test_a_grant_that_led_to_a_peer_is_told_to_the_broker_once():
     world = TorrentWorld(peers=peers(1)).run()
     grant_id = world.grant()
     connection_id = world.connect(grant_id)
-    assert world.broker.take(m.AttemptEnded) == [m.AttemptEnded(grant_id, dm.CONNECTED, 0.2)]
+    assert world.broker.take(m.AttemptEnded) == [m.AttemptEnded(grant_id, dm.CONNECTED, 0.2, answered_in=0.1)]
     world.fail(grant_id)
     world.disconnect(connection_id)
     world.disconnect(connection_id)
@@ -190,7 +190,8 @@ def test_a_failed_attempt_is_told_to_the_broker_and_logged_with_its_next_try(out
     grant_id = world.grant()
     world.fail(grant_id, outcome, "no route")
     world.fail(grant_id, outcome, "no route")
-    assert world.broker.take(m.AttemptEnded) == [m.AttemptEnded(grant_id, outcome, 1.5)]
+    answered_in = 1.5 if outcome == dm.REFUSED else None    # a refusal is an answer, too
+    assert world.broker.take(m.AttemptEnded) == [m.AttemptEnded(grant_id, outcome, 1.5, answered_in)]
     event, = world.log.named("connect_failed")
     assert (event["grant_id"], event["peer"], event["outcome"], event["reason"]) == (grant_id, "80.0.0.1:6881", outcome, "no route")
     assert event["next_try"] > 0
