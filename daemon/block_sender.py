@@ -1,7 +1,7 @@
 """BlockSender: what one peer requested of us and has not got yet, and the next chunk to send to it.
 
 Requests nearly always come for blocks in order, so the queue is kept as runs of blocks; a run that lies in one span (span_cache.py)
-leaves with one send. While a chunk is being sent the next span is read.
+leaves with one send. Where reading takes time, the next span is read while a chunk is being sent.
 """
 
 from collections import deque
@@ -153,7 +153,7 @@ class BlockSender:
             head.first = end
             if head.first == head.end:
                 self._queue.popleft()
-        if self._queue:
+        if self._queue and self._cache.reads_ahead:
             self._span_of(self._queue[0], ahead=True)
         return True
 

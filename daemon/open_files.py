@@ -2,8 +2,8 @@
 closed.
 
 Several native threads use it, so a descriptor in use is pinned: closed only when the last one has put it back. (A
-number that was closed too early would be another file's by the time it is written to.) Nothing here is called in the
-hub's thread, which the lock would hold up.
+number that was closed too early would be another file's by the time it is written to.) Nothing here but `use_open` is
+called in the hub's thread, which the lock would hold up.
 """
 
 import errno
@@ -64,6 +64,22 @@ class OpenFiles:
                 file.num_users -= 1
                 if file.is_doomed and not file.num_users:
                     close_now(file.fd)
+
+    def use_open(self, owner: Hashable, key: Hashable, use: Callable[[int], bool]) -> bool:
+        """Return `use(descriptor)`; False if there is none, or another thread is just at the table. Never waits.
+
+        Nor must `use`, which keeps the others out.
+        """
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            file = self._files.get((owner, key))
+            if file is None:
+                return False
+            self._files.move_to_end((owner, key))
+            return use(file.fd)
+        finally:
+            self._lock.release()
 
     def is_open(self, owner: Hashable, key: Hashable) -> bool:
         """A descriptor is there; it may be gone the next moment."""

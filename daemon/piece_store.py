@@ -2,8 +2,8 @@
 
 Files are made when the first byte of them is written, and grow as pieces come: nothing is allocated before, so they are
 sparse. Padding files (BEP 47) are never made; their bytes read as zeros. A file that was there already and is longer
-than the torrent says keeps what is beyond: it is not ours. Everything here blocks, and is called in the native threads
-of the disk pool only.
+than the torrent says keeps what is beyond: it is not ours. Everything here but `read_cached` blocks, and is called in
+the native threads of the disk pool only.
 """
 
 import errno
@@ -15,6 +15,7 @@ from typing import Final
 
 from gevent.monkey import get_original
 
+from daemon.cached_read import read_cached
 from daemon.open_files import OpenFiles
 from daemon.safe_path import (
     folder_below_exists,
@@ -70,6 +71,24 @@ class PieceStore:
         if short is not None:
             where = f"in {self.folder}; another program changed it: check the torrent again"
             raise StorageError(f"cannot read {self.name_of(short)}: it has become too short ({where})")
+
+    def read_cached(self, piece_index: PieceIndex, offset: int, views: Sequence[memoryview]) -> bool:
+        """Do as read_into if that needs no waiting: the bytes are in memory, of one file, which is open. For the hub's thread.
+
+        False: it was not done; what is wrong, if anything is, read_into will say.
+        """
+        spans = list(self._spans(piece_index * self.info.layout.piece_length + offset, sum(map(len, views))))
+        if len(spans) != 1 or self._files[spans[0].file_index].padding:
+            return False
+        file_index, offset_in_file = spans[0].file_index, spans[0].offset_in_file
+
+        def read(fd: int) -> bool:
+            return read_cached(fd, views, offset_in_file)
+
+        try:
+            return any(self._open_files.use_open(self, (file_index, mode), read) for mode in ("r", "rw"))
+        except OSError:
+            return False
 
     def read_if_there(self, piece_index: PieceIndex, offset: int, views: Sequence[Buffer]) -> bool:
         """As read_into; False if files are missing or too short."""

@@ -1,7 +1,8 @@
 """SpanCache: what is being served, laid out as it goes over the wire: header, block, header, block … of one piece.
 
-A thread reads up to 64 blocks with one `preadv` between headers that lie there already; then any consecutive requests that fall
-into the span are answered with one send of one slice. Spans come in three sizes: a slow peer must not pin a megabyte for minutes.
+Up to 64 blocks are read with one `preadv` between headers that lie there already; then any consecutive requests that fall
+into the span are answered with one send of one slice. What the kernel has in memory is read at once, for the rest there is a
+thread. Spans come in three sizes: a slow peer must not pin a megabyte for minutes.
 The least recently used one goes first, and its memory is used again: fresh memory costs more than reading into touched one.
 
 Only the smallest spans may exceed the limit, so whoever is unchoked is always served, if slowly.
@@ -44,7 +45,10 @@ class Span:
 
 
 class SpanCache:
-    """`torrent` has `info_hash`, `layout` and `store`. `submit_read(job, done)` runs a job in the reading thread."""
+    """`torrent` has `info_hash`, `layout` and `store`. `submit_read(job, done)` runs a job in the reading thread.
+
+    `reads_ahead`: reading takes time, so it is worth while to ask for a span before it is needed.
+    """
 
     def __init__(self, limit_bytes: int, submit_read: Callable[[Callable[[], Any], Callable[[Any], None]], None]) -> None:
         self._limit_bytes = limit_bytes
@@ -53,6 +57,7 @@ class SpanCache:
         self._idle: OrderedDict[tuple, Span] = OrderedDict()    # of these, there and without users; the one used longest ago first
         self._idle_bytes = 0
         self.used_bytes = 0
+        self.reads_ahead = True
 
     def get(self, torrent: Any, piece_index: int, block_index: int, most_blocks: int) -> Span:
         """Return the span of `most_blocks` or less that holds this block, being read or there already. The caller is a user from now on."""
@@ -97,7 +102,12 @@ class SpanCache:
         span.buffer = buffer
         self._spans[span.key] = span
         wire, places = buffer.lay_out(torrent.layout, piece_index, first_block)
-        self._read(torrent, span, piece_index, first_block * BLOCK_BYTES, places, wire)
+        begin = first_block * BLOCK_BYTES
+        self.reads_ahead = not torrent.store.read_cached(piece_index, begin, places)
+        if self.reads_ahead:
+            self._read(torrent, span, piece_index, begin, places, wire)
+        else:
+            span.wire = wire
         return span
 
     def _read(self, torrent: Any, span: Span, piece_index: int, begin: int, places: list[memoryview], wire: memoryview) -> None:

@@ -17,10 +17,18 @@ DATA = bytes(index // 1000 % 251 for index in range(LAYOUT.total_length))
 
 
 class Store:
-    """Reads from DATA; counts the reads."""
+    """Reads from DATA; counts the reads. Pieces of which `is_cached` says so are read without the thread."""
 
     num_reads = 0
     error: Exception | None = None
+
+    def __init__(self, is_cached) -> None:
+        self.is_cached = is_cached
+
+    def read_cached(self, piece_index, offset, views) -> bool:
+        if self.is_cached(piece_index):
+            self.read_into(piece_index, offset, views)
+        return self.is_cached(piece_index)
 
     def read_into(self, piece_index, offset, views) -> None:
         if self.error is not None:
@@ -36,8 +44,8 @@ class Torrent:
     info_hash = b"h" * 20
     layout = LAYOUT
 
-    def __init__(self) -> None:
-        self.store = Store()
+    def __init__(self, is_cached) -> None:
+        self.store = Store(is_cached)
 
 
 class Reader:
@@ -73,8 +81,10 @@ class Socket:
 class Served:
     """A peer being served; `pump` is what its connection does."""
 
-    def __init__(self, limit_bytes: int = 16 << 20, by_itself: bool = True, cache: SpanCache | None = None) -> None:
-        self.torrent, self.reader, self.socket, self.outflow = Torrent(), Reader(by_itself), Socket(), Outflow()
+    def __init__(
+        self, limit_bytes: int = 16 << 20, by_itself: bool = True, cache: SpanCache | None = None, is_cached=lambda piece_index: False,
+    ) -> None:
+        self.torrent, self.reader, self.socket, self.outflow = Torrent(is_cached), Reader(by_itself), Socket(), Outflow()
         self.cache = cache or SpanCache(limit_bytes, self.reader.submit)
         self.sender = BlockSender(self.torrent, self.cache, self.outflow, self.pump)
 
@@ -98,7 +108,9 @@ ODD = st.tuples(st.just(1), st.integers(0, 9 * BLOCK_BYTES), st.integers(1, 3 * 
 
 @given(st.data())
 def test_each_request_is_answered_once_and_in_order(data):
-    served = Served(limit_bytes=data.draw(st.sampled_from([1, 5 * WIRE_BLOCK_BYTES, 200 * WIRE_BLOCK_BYTES])))
+    cached = data.draw(st.sets(st.integers(0, LAYOUT.num_pieces - 1)))
+    limit_bytes = data.draw(st.sampled_from([1, 5 * WIRE_BLOCK_BYTES, 200 * WIRE_BLOCK_BYTES]))
+    served = Served(limit_bytes, is_cached=cached.__contains__)
     expected = b""
     for _ in range(data.draw(st.integers(1, 6))):
         served.sender.rate_is(data.draw(st.sampled_from([0.0, 400_000.0, 1e9])))
@@ -134,6 +146,19 @@ def test_the_next_span_is_read_while_the_first_is_sent():
         served.sender.add(*request)
     assert not served.sender.provide()
     served.reader.run()                                 # which wakes it: the first span is taken, the next one asked for
+    assert served.socket.taken == b"".join(answer(*request) for request in BLOCKS[:32])
+
+
+def test_what_is_in_memory_is_served_without_the_thread_and_not_read_ahead():
+    served = Served(by_itself=False, is_cached=lambda piece_index: True)
+    reads = Store.num_reads
+    for request in BLOCKS[:32]:
+        served.sender.add(*request)
+    assert served.sender.provide()
+    assert Store.num_reads - reads == 1
+    served.pump()
+    assert not served.reader.jobs
+    assert Store.num_reads - reads == 2
     assert served.socket.taken == b"".join(answer(*request) for request in BLOCKS[:32])
 
 
