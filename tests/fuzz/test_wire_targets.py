@@ -21,6 +21,7 @@ STREAM = b"".join([
 ])
 EXTENSION_HANDSHAKES = [
     build_extension_handshake("Evenswarm 0.1", 6881, 500, 100, {"ut_metadata": 3}, bytes(4)), b"de", b"d1:pi6881e1:v4:some4:reqqi250ee",
+    b"d1:md6:ut_pexi-1e11:ut_metadatai256e0:i1ee4:reqqi-9e1:v4:\x1b[2J6:yourip3:abc13:metadata_sizei99999999999ee",
 ]
 FRAMES = [
     encode_frames([dm.Listening("::1", 1), dm.PiecesVerified(HASH, [1, 70_000])]),

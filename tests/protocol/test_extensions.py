@@ -51,6 +51,10 @@ def test_keys_in_any_order_are_read_because_clients_send_them_so():
     ({"yourip": bytes(10) + b"\xff\xff\x50\0\0\1"}, {"your_ip": "80.0.0.1"}), ({"yourip": b"80.0.0.1"}, {}), ({"yourip": b""}, {}), ({"yourip": 5}, {}),
     ({"v": 5}, {}), ({"m": []}, {}), ({"m": {b"ut_pex": 0}}, {}), ({"m": {b"ut_pex": 256}}, {}), ({"m": {b"ut_pex": b"1"}}, {}),
     ({"m": {b"ut_pex": 255, b"x": -1}}, {"message_ids": {"ut_pex": 255}}),
+    ({"reqq": -1}, {}), ({"reqq": b"250"}, {}), ({"reqq": 1 << 20}, {"request_queue": 1 << 20}), ({"reqq": (1 << 20) + 1}, {}),
+    ({"p": []}, {}), ({"metadata_size": -1}, {}), ({"metadata_size": b"1"}, {}), ({"v": [b"x"]}, {}), ({"v": {}}, {}),
+    ({"m": 1}, {}), ({"m": {b"ut_pex": {b"id": 1}}}, {}), ({"m": {b"": 1}}, {"message_ids": {"": 1}}), ({"m": {b"\xff": 1}}, {"message_ids": {"ÿ": 1}}),
+    ({"unknown": {b"deep": [[1]]}, "v": b"x"}, {"client_name": "x"}),
 ], ids=str)
 def test_a_value_that_makes_no_sense_counts_as_left_out(values, read):
     assert parsed(**values) == ExtensionHandshake(**read)
