@@ -34,7 +34,7 @@ class ConnectionBroker(EngineActor):
         match message:
             case m.RequestConnections():      self._request_connections(message)
             case m.AttemptStarted():          self._queue.attempt_started(message.grant_id, self.clock())
-            case m.AttemptEnded():            self._queue.attempt_ended(message.grant_id, message.outcome, self.clock())
+            case m.AttemptEnded():            self._attempt_ended(message)
             case m.ConnectionClosed():        self._queue.connection_closed(message.grant_id, self.clock())
             case m.SlotDeclined():            self._slot_declined(message)
             case m.DrainDue():                self._drain_due(message)
@@ -77,6 +77,11 @@ class ConnectionBroker(EngineActor):
         if dropped:
             self._log.info("requests_cancelled", info_hash=message.info_hash, dropped=dropped)
 
+    def _attempt_ended(self, message: m.AttemptEnded) -> None:
+        self._queue.attempt_ended(
+            message.grant_id, message.outcome, self.clock(), message.answered_in, message.answered_in_before,
+        )
+
     def _slot_declined(self, message: m.SlotDeclined) -> None:
         self._queue.decline(message.grant_id, message.reason, message.retry_after, self.clock())
 
@@ -112,7 +117,7 @@ class ConnectionBroker(EngineActor):
             "half_open": message.half_open, "global_connections": message.global_connections,
             "torrent_connections": message.torrent_connections, "unanswered": message.unanswered,
         }
-        self._queue.set_limits(**{name: limit for name, limit in given.items() if limit is not None})
+        self._queue.set_limits(self.clock(), **{name: limit for name, limit in given.items() if limit is not None})
         limits = self._queue.rules.limits
         self._log.info(
             "connection_limits_changed", half_open=limits.half_open, global_connections=limits.global_connections,

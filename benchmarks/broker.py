@@ -45,7 +45,7 @@ def measure(num_torrents: int, num_grants: int) -> tuple[float, float]:
     began = clock()
     for _ in range(num_grants):
         now += 0.001
-        queue.attempt_ended(under_way.popleft(), dm.LOCAL_BUSY, now)
+        queue.attempt_ended(under_way.popleft(), dm.HANDSHAKE_FAILED, now)
         before = clock()
         (slot,) = queue.drain(now)
         in_drain += clock() - before

@@ -147,12 +147,16 @@ class ConnectionQueue:
         """The dial of a lease is under way. One that expired meanwhile counts again, for the dial is there."""
         self._dial_of(grant_id, self._time.advance(now))
 
-    def attempt_ended(self, grant_id: int, outcome: str, now: float) -> None:
-        """The dial led to a peer or to nothing; `outcome` is one of daemon_messages.OUTCOMES."""
+    def attempt_ended(
+        self, grant_id: int, outcome: str, now: float, answered_in: float | None = None, answered_in_before: float | None = None,
+    ) -> None:
+        """The dial led to a peer or to nothing; `outcome` is one of daemon_messages.OUTCOMES. For the times see AttemptEnded."""
         seconds = self._time.advance(now)
         grant = self._dial_of(grant_id, seconds)
         if grant is not None:
             self._end_attempt(grant, outcome, seconds)
+            if self.rules.attempt_ended(outcome, answered_in, answered_in_before, seconds):
+                self._places.half_open_limit_changed()
 
     def connection_closed(self, grant_id: int, now: float) -> None:
         """A connection is gone. A dial whose outcome was never told counts as cancelled; a lease stays one."""
@@ -216,19 +220,31 @@ class ConnectionQueue:
         return grant
 
     def _end_attempt(self, grant: Grant, outcome: str, seconds: float) -> None:
+        torrent = self._torrents[grant.info_hash]
         self.ledger.end_attempt(grant, outcome)
         self.rules.router_memory.dial_ended(outcome, grant.had_peers, seconds)
-        self._places.settle(self._torrents[grant.info_hash])
+        if outcome == dm.CONNECTED:
+            torrent.num_fruitless = 0
+        self._places.settle(torrent)
 
     # ── limits ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def set_rate(self, per_second: float, burst: int, now: float) -> None:
         """Dials per second from now on; 0 = unlimited."""
-        self.rules.bucket.set_rate(per_second, burst, self._time.advance(now))
+        self.rules.set_rate(per_second, burst, self._time.advance(now))
 
-    def set_limits(self, **limits: int) -> None:
+    def set_limits(self, now: float, **limits: int) -> None:
         """Replace limits of ConnectionLimits by name. What is over a lowered one runs out by itself."""
-        self.rules.set_limits(**limits)
+        self.rules.set_limits(self._time.advance(now), **limits)
+        self._limits_changed()
+
+    def apply(self, settings: Settings, now: float) -> None:
+        """From now on these settings, all of them."""
+        self.drain_interval, self._lease_seconds = settings.drain_interval, settings.lease_seconds
+        self.rules.apply(settings, self._time.advance(now))
+        self._limits_changed()
+
+    def _limits_changed(self) -> None:
         self.idle.place_taken()
         self._places.limits_changed()
 
@@ -250,6 +266,8 @@ class ConnectionQueue:
     def drain(self, now: float) -> list[GivenSlot]:
         """Grant every slot that tokens and limits allow, to those whose turn it is."""
         seconds = self._time.advance(now)
+        if self.rules.advance(seconds):
+            self._places.half_open_limit_changed()
         self._places.end_holds(seconds)
         slots: list[GivenSlot] = []
         if seconds < self._gathering_until - ROUNDING_SECONDS:
@@ -261,6 +279,7 @@ class ConnectionQueue:
             self._places.served(torrent)
             slots.append(GivenSlot(torrent.info_hash, grant.grant_id, now + self._lease_seconds, seconds - torrent.waiting_since))
             torrent.waiting_since = seconds
+            torrent.num_fruitless += 1
             torrent.pending -= 1
             self._places.settle(torrent)
         return slots

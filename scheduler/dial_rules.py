@@ -6,13 +6,21 @@ is full, and only then the rate, which is the one that always ends.
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
 from scheduler import refusal as r
+from scheduler.dial_rate_control import DialPace, DialRateControl
 from scheduler.grant_ledger import Account, ConnectionCount, GrantLedger
 from scheduler.refusal import Refusal
 from scheduler.router_memory import RouterMemory
-from scheduler.settings import Settings
+from scheduler.settings import AUTO, Settings
 from scheduler.token_bucket import TokenBucket
+
+# Of a router's table of connections, where its size is looked at (profile `auto`). It gives no sign before it is full, and then it
+# drops what others in the house begin as well: so much is ours, connections included, and a bit more for torrents that have no peer.
+FULL: Final = 0.7
+FULL_FOR_FIRST_PEERS: Final = 0.9
+FIRST_PEER_TRIES: Final = 20                            # of swarms of which 3 in 10 peers answer, 1 in 1,000 has given none by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +32,63 @@ class ConnectionLimits:
     torrent_connections: int
     unanswered: int
     incoming_reserve: float                             # of the two limits of connections, kept for incoming ones
+    router_entries: int                                 # what a router's table may hold, see FULL; 0 = not looked at
 
 
 class DialRules:
     """Says no, or nothing. Moments are steady seconds."""
 
     def __init__(self, settings: Settings, ledger: GrantLedger, now: float) -> None:
-        self.limits = ConnectionLimits(
-            settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit,
-            settings.incoming_reserve,
-        )
         self.bucket = TokenBucket(settings.connection_rate, settings.connection_burst, now)
         self.router_memory = RouterMemory()
         self.pauses: dict[str, None] = {}               # why nobody may dial, in the order in which that was said
         self._ledger = ledger
+        self.apply(settings, now)
+
+    def apply(self, settings: Settings, now: float) -> None:
+        """From now on these settings."""
+        is_careful = settings.profile == AUTO
+        most = DialPace(settings.connection_rate or math.inf, settings.connection_burst, settings.half_open_limit)
+        self.limits = ConnectionLimits(
+            settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit,
+            settings.incoming_reserve, settings.router_entries if is_careful else 0,
+        )
+        self.control = DialRateControl(most, is_careful=is_careful, now=now)
+        self._follow_control(now)
+
+    # ── how fast ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def set_rate(self, per_second: float, burst: int, now: float) -> None:
+        """At most so many dials per second from now on; 0 = unlimited."""
+        self.control.set_most(self.control.most._replace(rate=per_second or math.inf, burst=burst))
+        self._follow_control(now)
+
+    def set_limits(self, now: float, **limits: int) -> None:
+        """Replace limits by their names."""
+        self.limits = replace(self.limits, **limits)
+        if "half_open" in limits:
+            self.control.set_most(self.control.most._replace(half_open=limits["half_open"]))
+            self._follow_control(now)
+
+    def attempt_ended(self, outcome: str, answered_in: float | None, answered_in_before: float | None, now: float) -> bool:
+        """A dial ended. Return whether the half-open limit is another one now."""
+        return self.control.attempt_ended(outcome, answered_in, answered_in_before, now) and self._follow_control(now)
+
+    def advance(self, now: float) -> bool:
+        """Time passed. Return whether the half-open limit is another one now."""
+        return self.control.advance(now) and self._follow_control(now)
+
+    def _follow_control(self, now: float) -> bool:
+        pace = self.control.pace
+        rate = pace.rate if math.isfinite(pace.rate) else 0.0
+        if (rate, pace.burst) != (self.bucket.rate, self.bucket.burst):
+            self.bucket.set_rate(rate, pace.burst, now)
+        if pace.half_open == self.limits.half_open:
+            return False
+        self.limits = replace(self.limits, half_open=pace.half_open)
+        return True
+
+    # ── who says no ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def refusal_to_all(self, now: float) -> Refusal | None:
         """Return the rule that lets nobody dial now."""
@@ -61,12 +112,20 @@ class DialRules:
             return Refusal(r.HALF_OPEN, count.in_flight, limits.half_open)
         if (unanswered := self.num_unanswered(now)) >= limits.unanswered:
             return Refusal(r.UNANSWERED, unanswered, limits.unanswered)
+        if limits.router_entries and (flows := self.num_flows(now)) >= (most := int(limits.router_entries * FULL_FOR_FIRST_PEERS)):
+            return Refusal(r.ROUTER, flows, most, reason=self._router_text())
         if not self.bucket.can_reserve(now):
             return Refusal(r.RATE, limit=self.bucket.rate)
         return None
 
     def refusal_to_torrents_with_peers(self, now: float, somebody_has_no_peer: bool) -> Refusal | None:
         """Return the rule that lets only torrents without a peer dial: half of what a router remembers is kept for them."""
+        if self.limits.router_entries:
+            full = int(self.limits.router_entries * FULL)
+            flows, most = self.num_flows(now), full // 2 if somebody_has_no_peer else full
+            if flows >= most:
+                kept = ", half is kept for torrents without a peer" if somebody_has_no_peer else ""
+                return Refusal(r.ROUTER, flows, most, reason=self._router_text() + kept)
         if not somebody_has_no_peer:
             return None
         used = self.router_memory.num_entries_with_peers(now) + self._ledger.in_flight_with_peers
@@ -87,9 +146,13 @@ class DialRules:
         """Return how many dials a router has an entry for: ended ones that it remembers, and each that is under way."""
         return self.router_memory.num_entries(now) + self._ledger.count.in_flight
 
-    def set_limits(self, **limits: int) -> None:
-        """Replace limits by their names."""
-        self.limits = replace(self.limits, **limits)
+    def num_flows(self, now: float) -> int:
+        """Return how many entries of a router's table are ours: connections, and what `num_unanswered` counts."""
+        return self.num_unanswered(now) + self._ledger.count.connected
+
+    def has_claim_to_a_first_peer(self, num_fruitless: int) -> bool:
+        """Tell whether a torrent that has no peer, and got none by so many dials in a row, comes before those that have one."""
+        return not self.limits.router_entries or num_fruitless < FIRST_PEER_TRIES
 
     def num_free_slots(self) -> int:
         """Return how many half-open slots nobody uses; below 0 after the limit was lowered."""
@@ -103,9 +166,14 @@ class DialRules:
         """Return when time alone can end this refusal to all; infinite when it takes an event."""
         if refusal.rule == r.RATE:
             return self.bucket.seconds_until_available(now)
-        if refusal.rule == r.UNANSWERED and (forgotten := self.router_memory.next_forgotten()) is not None:
+        if refusal.rule == r.HALF_OPEN:
+            return self.control.next_rise() - now
+        if refusal.rule in (r.UNANSWERED, r.ROUTER) and (forgotten := self.router_memory.next_forgotten()) is not None:
             return forgotten - now
         return math.inf
+
+    def _router_text(self) -> str:
+        return f", for a router that may have room for only {self.limits.router_entries} (setting router_entries)"
 
     def _refusal_of_global_place(self, *, incoming: bool) -> Refusal | None:
         ledger = self._ledger

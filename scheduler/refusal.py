@@ -13,9 +13,10 @@ HALF_OPEN_SHARE: Final = "half_open_share"
 GLOBAL: Final = "global"
 HALF_OPEN: Final = "half_open"
 UNANSWERED: Final = "unanswered"
+ROUTER: Final = "router"
 RATE: Final = "rate"
 NOT_ITS_TURN: Final = "not_its_turn"
-RULES: Final = (PAUSED, RETRY, TORRENT, HALF_OPEN_SHARE, GLOBAL, HALF_OPEN, UNANSWERED, RATE, NOT_ITS_TURN)
+RULES: Final = (PAUSED, RETRY, TORRENT, HALF_OPEN_SHARE, GLOBAL, HALF_OPEN, UNANSWERED, ROUTER, RATE, NOT_ITS_TURN)
 
 
 class Refusal(NamedTuple):
@@ -39,6 +40,7 @@ class Refusal(NamedTuple):
             case "global":           return f"global limit: {self.used} of {self.limit} connections{kept}"
             case "half_open":        return f"waits: all {self.limit} half-open slots are in use"
             case "unanswered":       return f"waits: {self.used} of {self.limit} unanswered dials that the router remembers{self.reason}"
+            case "router":           return f"waits: {self.used} of {self.limit} connections and dials{self.reason}"
         rate = f"rate {self.limit:g}/s" if self.limit else "no rate limit"
         return f"its turn comes in about {_whole(turn_in)} s ({rate}, {num_waiting} torrent{'s wait' if num_waiting != 1 else ' waits'})"
 

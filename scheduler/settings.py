@@ -11,7 +11,7 @@ from protocol.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How hard to dial: a row of the table of profiles."""
+    """How hard to dial: a row of the table of profiles. Of `auto` the most that it rises to; see scheduler/dial_rate_control.py."""
 
     rate_per_second: float
     burst: int
@@ -20,11 +20,13 @@ class Profile:
     unanswered_limit: int                               # dials without an answer in any 120 s: what a router remembers
 
 
+AUTO: Final = "auto"
 PROFILES: Final = {
     "conservative": Profile(10.0, 20, 0.1, 30, 300),    # home routers, phones
     "moderate": Profile(15.0, 30, 0.1, 60, 400),        # desktops
     "aggressive": Profile(25.0, 50, 0.05, 100, 1_000),  # servers; may overwhelm weak routers
     "weak-router": Profile(5.0, 10, 0.1, 15, 150),      # routers that die under load
+    AUTO: Profile(50.0, 100, 0.1, 200, 300),            # begins as conservative, finds out what the way out can take
 }
 DEFAULT_PROFILE: Final = "conservative"
 
@@ -39,6 +41,7 @@ class Settings:
     drain_interval: float = 0.1                         # seconds
     half_open_limit: int = 30                           # dials + handshakes under way, all torrents together
     unanswered_limit: int = 300                         # see Profile
+    router_entries: int = 256                           # what `auto` takes a router's table of connections to hold; it uses 70 % of it
     global_connection_limit: int = 200                  # connected + handshaking + half-open + granted
     torrent_connection_limit: int = 50
     incoming_reserve: float = 0.1                       # of the global limit, kept for incoming connections
@@ -58,7 +61,7 @@ class Settings:
 
 _BOUNDS: Final = {                                      # key: (lowest, highest) that can be meant
     "connection_rate": (0, 10_000), "connection_burst": (1, 10_000), "drain_interval": (0.01, 10),
-    "half_open_limit": (1, 10_000), "unanswered_limit": (1, 1_000_000), "global_connection_limit": (1, 100_000),
+    "half_open_limit": (1, 10_000), "unanswered_limit": (1, 1_000_000), "router_entries": (64, 10_000_000), "global_connection_limit": (1, 100_000),
     "torrent_connection_limit": (1, 10_000), "incoming_reserve": (0, 0.9), "lease_seconds": (0.1, 600),
     "connect_timeout": (0.1, 120), "handshake_timeout": (0.1, 120), "daemons": (1, 64), "listen_port": (0, 65_535),
     "num_want": (0, 1_000), "piece_buffer_bytes": (1 << 20, 16 << 30), "read_cache_bytes": (1 << 20, 16 << 30),

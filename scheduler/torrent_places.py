@@ -65,7 +65,7 @@ class TorrentPlaces:
             torrent.is_active = is_active
             self._turns_of(torrent).change_num_active(1 if is_active else -1)
         place = IDLE if torrent.pending == 0 else WAITING if refused is None else refused.rule
-        has_peers = torrent.account.connected > 0
+        has_peers = self._has_peers(torrent)
         if place == torrent.place and has_peers is torrent.has_peers and place != refusal.RETRY:
             return False
         self._leave(torrent)
@@ -105,10 +105,14 @@ class TorrentPlaces:
             torrent.waiting_since = now
         self.settle(torrent)
 
-    def limits_changed(self) -> None:
-        """Some may have got room."""
+    def half_open_limit_changed(self) -> None:
+        """All shares are other ones."""
         self._downloading.count_share()
         self._finished.count_share()
+
+    def limits_changed(self) -> None:
+        """Some may have got room."""
+        self.half_open_limit_changed()
         for torrent in list(self._full.values()):
             self.settle(torrent)
 
@@ -118,6 +122,8 @@ class TorrentPlaces:
         is_anybody_waiting = bool(self._downloading or self._finished)
         if is_anybody_waiting:
             refused = self._rules.refusal_to_all(now)
+            if refused is None and not self._downloading.has_members_without_peers:
+                refused = self._refusal_to_torrents_with_peers(now)
             moments.append(now if refused is None else now + self._rules.seconds_until_changed(refused, now))
         if next_lease_end is not None and (is_anybody_waiting or self._full):
             moments.append(next_lease_end)
@@ -146,7 +152,7 @@ class TorrentPlaces:
         for torrent in torrents:
             turns = self._turns_of(torrent)
             assert torrent.pending >= 0 and (torrent.place == IDLE) is (torrent.pending == 0)
-            assert torrent.has_peers is (torrent.account.connected > 0)
+            assert torrent.has_peers is self._has_peers(torrent)
             assert torrent.is_among_finished is torrent.is_finished
             assert torrent.place != refusal.HALF_OPEN_SHARE or turns.may_be_stale() or turns.has_its_share(torrent)
             asks = torrent.place in (WAITING, refusal.HALF_OPEN_SHARE)
@@ -165,6 +171,9 @@ class TorrentPlaces:
         assert 0 <= self._earned <= 1
 
     # ── one place each ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _has_peers(self, torrent: QueuedTorrent) -> bool:
+        return torrent.account.connected > 0 or not self._rules.has_claim_to_a_first_peer(torrent.num_fruitless)
 
     def _turns_of(self, torrent: QueuedTorrent) -> SharedTurns:
         return self._finished if torrent.is_among_finished else self._downloading

@@ -7,6 +7,7 @@ gets far).
 """
 
 import hashlib
+import math
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -196,11 +197,10 @@ class QueueWorld:
 
     def set_rate(self, rate: float, burst: int) -> None:
         self.queue.set_rate(rate, burst, self.now)
-        self.bucket.set_rate(rate, burst)
         self._after("rate", rate, burst)
 
     def set_limits(self, **limits: int) -> None:
-        self.queue.set_limits(**limits)
+        self.queue.set_limits(self.now, **limits)
         self.limits.update(limits)
         self._after("limits", *limits.values())
 
@@ -272,7 +272,9 @@ class QueueWorld:
 
     def _after(self, event: str, *values: object) -> None:
         self.num_events += 1
+        self._follow_pace()
         slots = self.queue.drain(self.now)
+        self._follow_pace()
         for slot in slots:
             self._granted(slot.info_hash, slot.grant_id, slot.deadline)
         if slots:
@@ -286,6 +288,17 @@ class QueueWorld:
         self.trace.update(repr((round(self.now, 6), event, values, [(slot.info_hash[0], slot.grant_id) for slot in slots], delay)).encode())
         self._check()
         self.bucket.event_is_over(len(self.leased))
+
+    def _follow_pace(self) -> None:
+        """How fast to dial is the control's to say, within what is allowed; from then on it is a limit as the others are."""
+        pace, most = self.queue.rules.control.pace, self.queue.rules.control.most
+        assert most.half_open / 16 <= pace.half_open <= most.half_open and pace.half_open >= 1
+        assert most.rate / 16 <= pace.rate <= most.rate or pace.rate == most.rate
+        assert 1 <= pace.burst <= most.burst
+        self.limits["half_open"] = pace.half_open
+        rate = 0 if pace.rate == math.inf else pace.rate
+        if (rate, pace.burst) != (self.bucket.rate, self.bucket.burst):
+            self.bucket.set_rate(rate, pace.burst)
 
     def _granted(self, name: bytes, grant_id: int, deadline: float) -> None:
         torrent = self.torrents[name]                   # KeyError: a grant for a torrent that is gone

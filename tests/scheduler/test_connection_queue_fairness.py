@@ -55,7 +55,7 @@ class Swarms:
 
 
 def quickly_refused(slot):
-    return 0.2, dm.LOCAL_BUSY                           # nothing that a router remembers: only turns and tokens are looked at
+    return 0.2, dm.HANDSHAKE_FAILED                           # nothing that a router remembers: only turns and tokens are looked at
 
 
 def dead(slot):
@@ -202,7 +202,7 @@ def test_a_torrent_whose_peers_are_all_dead_does_not_take_the_slots_of_those_tha
 
 def test_a_torrent_that_finds_its_first_peer_stands_behind_those_that_have_none():
     steps = QueueSteps()
-    swarms = Swarms(steps, lambda slot: (0.2, dm.CONNECTED if slot.name == "lucky" else dm.LOCAL_BUSY))
+    swarms = Swarms(steps, lambda slot: (0.2, dm.CONNECTED if slot.name == "lucky" else dm.HANDSHAKE_FAILED))
     for name in ("lucky", *(f"t{number}" for number in range(9))):
         swarms.join(name, 100_000)
     swarms.run(120)

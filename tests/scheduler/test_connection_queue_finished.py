@@ -18,7 +18,7 @@ def grants_of(steps: QueueSteps, downloaders: str, finished: str, seconds: float
     while seconds > 0:
         seconds -= 0.1
         for slot in steps.dial(0.1):
-            steps.end(slot, dm.LOCAL_BUSY)
+            steps.end(slot, dm.HANDSHAKE_FAILED)
             given.append(slot)
     return grants_by_name(given)
 

@@ -1,5 +1,7 @@
 """Idle connections make room: for a torrent that downloads, one for each place that is taken, the longest idle first."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.scheduler.queue_steps import QueueSteps
@@ -72,14 +74,14 @@ def test_a_torrent_that_does_not_answer_keeps_the_others_waiting_for_two_seconds
 def test_nothing_is_closed_while_there_is_a_place():
     steps = full_queue()
     steps.offer_idle("seed_a", grant_of(steps, "seed_a"), 300.0)
-    steps.queue.set_limits(global_connections=10)
+    steps.queue.set_limits(steps.now, global_connections=10)
     assert steps.idle_to_close() is None
 
 
 def test_nothing_is_closed_where_one_place_would_not_help():
     steps = full_queue()
     steps.offer_idle("seed_a", grant_of(steps, "seed_a"), 300.0)
-    steps.queue.set_limits(global_connections=2)        # two too many: they run out by themselves
+    steps.queue.set_limits(steps.now, global_connections=2)        # two too many: they run out by themselves
     assert steps.idle_to_close() is None
 
 
@@ -93,7 +95,7 @@ def test_nothing_is_closed_while_another_rule_says_no_as_well(obstacle):
         steps.queue.set_rate(0.01, 1, steps.now)
         steps.queue.rules.bucket.spend(0.0, reserved=False)
     else:
-        steps.queue.rules.limits = steps.queue.rules.limits.__class__(0, 4, 50, 10_000, 0.0)
+        steps.queue.rules.limits = replace(steps.queue.rules.limits, half_open=0)
     assert steps.idle_to_close() is None
 
 
@@ -141,7 +143,7 @@ def test_an_incoming_connection_beyond_those_makes_room():
 def test_an_offer_of_what_is_no_connection_of_the_torrent_is_none(said_of):
     steps = full_queue()
     if said_of == "a lease":
-        steps.queue.set_limits(global_connections=5)
+        steps.queue.set_limits(steps.now, global_connections=5)
         steps.drain()
         grant_id = grant_of(steps, "new")
         steps.offer_idle("new", grant_id, 900.0)
