@@ -46,6 +46,8 @@ class GrantBook:
                 self.ended[message.outcome] += 1
             case m.ConnectionClosed():
                 self.connected.remove(message.grant_id)
+            case m.IdleConnectionOffered():
+                assert message.grant_id is None or message.grant_id in self.connected, "only what is connected can be closed"
 
 
 class RandomTorrent:
@@ -60,7 +62,7 @@ class RandomTorrent:
         weights = {
             self.slot_is_granted: 20, self.dial_is_answered: 8, self.dial_fails: 8, self.peer_connects: 14, self.peer_leaves: 8,
             self.peer_knocks: 5, self.place_is_reserved: 5, self.place_is_refused: 1, self.peer_is_named: 4, self.peer_is_banned: 1,
-            self.peers_are_found: 4, self.time_passes: 8, self.pieces_come: 2, self.figures_come: 2, self.daemon_answers: 12,
+            self.peer_is_idle: 3, self.place_is_needed: 1, self.peers_are_found: 4, self.time_passes: 8, self.pieces_come: 2, self.figures_come: 2, self.daemon_answers: 12,
             self.daemon_lies: 1, self.daemon_dies: 1, self.daemon_fails: 1, self.user_wishes: 4, self.others_speak: 3,
         }
         self.choices, self.weights = list(weights), list(weights.values())
@@ -91,7 +93,7 @@ class RandomTorrent:
 
     def others_speak(self) -> None:
         self.world.tell(self.rng.choice([
-            m.AnnouncerStopped(INFO_HASH), m.TrackerReported("http://t", "", 20.0, 1, 1), m.StopOverdue(), m.MaintenanceDue(),
+            m.ConnectTimeoutChanged(), m.AnnouncerStopped(INFO_HASH), m.TrackerReported("http://t", "", 20.0, 1, 1), m.StopOverdue(), m.MaintenanceDue(),
         ]))
 
     def time_passes(self) -> None:
@@ -136,7 +138,7 @@ class RandomTorrent:
         assert self.peers.num_places == 0
 
     def dial_fails(self) -> None:
-        outcome, reason = self.rng.choice(dm.OUTCOMES[1:]), self.rng.choice(["", "", dm.DUPLICATE_PEER, dm.OWN_ADDRESS])
+        outcome, reason = self.rng.choice(dm.OUTCOMES[1:]), self.rng.choice(["", "", dm.DUPLICATE_PEER, dm.OWN_ADDRESS, dm.NO_ROUTE])
         self.world.fail(self.one_of(self.book.dialling), outcome, reason)
 
     def dial_is_answered(self) -> None:
@@ -158,7 +160,13 @@ class RandomTorrent:
 
     def peer_leaves(self) -> None:
         connection_id = self.one_of([*self.peers.connections, *self.peers._knocking])
-        self.world.disconnect(connection_id, self.rng.choice(["end of file", dm.DUPLICATE_PEER]), self.rng.choice([1.0, 60.0]))
+        self.world.disconnect(connection_id, self.rng.choice(["end of file", dm.DUPLICATE_PEER, dm.IDLE]), self.rng.choice([1.0, 60.0]))
+
+    def peer_is_idle(self) -> None:
+        self.world.tell(dm.PeerIdle(INFO_HASH, self.one_of(self.peers.connections), self.rng.choice([300.0, 400.0, None])))
+
+    def place_is_needed(self) -> None:
+        self.world.tell(m.CloseIdleConnection(self.one_of(self.book.connected)))
 
     def peer_is_banned(self) -> None:
         ip = address(self.rng.randrange(1, 40)).ip
