@@ -14,6 +14,7 @@ Each round has a swarm of its own, the same for all clients.
 """
 
 import argparse
+import shutil
 import signal
 import statistics
 import subprocess
@@ -30,13 +31,13 @@ from benchmarks.dialling import clients, namespace
 from benchmarks.dialling.dials import Figures, NobodyDialled, excess_over_bucket
 from benchmarks.dialling.picture import draw
 from benchmarks.dialling.plan import FULL
-from benchmarks.dialling.run import Recording, RunFailed, finish, start
+from benchmarks.dialling.run import Recording, RunFailed, await_end, is_complete, recorded, start
 from scheduler.settings import PROFILES
 
 DOCUMENT: Final = contestants.ROOT / "docs" / "fairness.md"
 PICTURE: Final = contestants.ROOT / "docs" / "fair_start.svg"
 SECONDS: Final = 90.0
-BETWEEN_STARTS_SECONDS: Final = 4.0                     # an interpreter, an engine and 51 torrents are loaded in half of that
+BETWEEN_STARTS_SECONDS: Final = 2.5                     # an interpreter, an engine and 51 torrents are loaded by then
 MOMENTS: Final = (10, 30)                               # seconds at which torrents without a peer and Jain's index are looked at
 SYN_JITTER_SECONDS: Final = 0.1
 HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "Jain at 10 s", "at 30 s", "peak half-open", "most in 1 s",
@@ -81,31 +82,48 @@ def run_of(name: str, recording: Recording, seconds: float) -> Run:
 
 
 def play_round(number: int, names: list[str], together: int, seconds: float, folder: Path, say: Callable[[str], None]) -> dict[str, Run]:
-    """Every client once, in a different order each round. One that failed is missing."""
-    found: dict[str, Run] = {}
+    """Every client once, in a different order each round. One that failed is missing; one that was recorded there before is not run again."""
     order = names[number % len(names):] + names[:number % len(names)]
-    for first in range(0, len(order), together):
-        folders = {name: folder / f"{number}-{name.replace(' ', '-')}" for name in order[first:first + together]}
-        for own in folders.values():
-            own.mkdir(parents=True)
-        running: dict[str, subprocess.Popen] = {}
+    folders = {name: folder / f"{number}-{name.replace(' ', '-')}" for name in order}
+    absent = [name for name in order if not is_complete(folders[name])]
+    found: dict[str, Run] = {}
+    for first in range(0, len(absent), together):
+        for name, reason in record(absent[first:first + together], folders, number, seconds).items():
+            say(f"round {number + 1}: {name} failed: {reason}")
+    for name in names:
+        if not is_complete(folders[name]):
+            continue
         try:
-            for name, own in folders.items():
-                running[name] = start(name, FULL, number, seconds, own)
-                time.sleep(BETWEEN_STARTS_SECONDS)
-            for name, process in running.items():
-                try:
-                    found[name] = run_of(name, finish(process, FULL, number, folders[name]), seconds)
-                except (RunFailed, NobodyDialled) as error:
-                    say(f"round {number + 1}: {name} failed: {error}")
-                    continue
-                say(f"round {number + 1}: " + ", ".join(f"{title} {cell}" for title, cell in zip(HEADER, row(name, [found[name]], seconds), strict=True)))
-        finally:
-            for process in running.values():
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
+            found[name] = run_of(name, recorded(FULL, number, folders[name]), seconds)
+        except NobodyDialled as error:
+            say(f"round {number + 1}: {name} failed: {error}")
+            continue
+        say(f"round {number + 1}: " + ", ".join(f"{title} {cell}" for title, cell in zip(HEADER, row(name, [found[name]], seconds), strict=True)))
     return found
+
+
+def record(names: list[str], folders: dict[str, Path], number: int, seconds: float) -> dict[str, str]:
+    """Run these clients at the same time; return why those failed that did."""
+    failed: dict[str, str] = {}
+    running: dict[str, subprocess.Popen] = {}
+    try:
+        for name in names:
+            if folders[name].exists():                      # of a run that was interrupted
+                shutil.rmtree(folders[name])
+            folders[name].mkdir(parents=True)
+            running[name] = start(name, FULL, number, seconds, folders[name])
+            time.sleep(BETWEEN_STARTS_SECONDS)
+        for name, process in running.items():
+            try:
+                await_end(process, folders[name])
+            except RunFailed as error:
+                failed[name] = str(error)
+    finally:
+        for process in running.values():
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    return failed
 
 
 def row(name: str, runs: list[Run], seconds: float) -> list[str]:
@@ -168,7 +186,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=f"how long each client is watched (default {SECONDS:.0f})")
     parser.add_argument("--client", action="append", choices=clients.NAMES, help="may be repeated; all when not given")
     parser.add_argument("--together", type=int, default=len(clients.NAMES), metavar="N", help="how many run at the same time (default: all)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave there what was recorded, and Evenswarm's logs; must not hold any yet")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave there what was recorded, and Evenswarm's logs; what is there already is not run again")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.relative_to(contestants.ROOT)}, the picture beside it")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.together < 1 or arguments.seconds < MOMENTS[-1]:

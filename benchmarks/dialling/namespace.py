@@ -8,6 +8,7 @@ Root is not needed where the kernel lets everybody make user namespaces.
 
 import os
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,11 @@ class NoNamespace(Exception):
     """Why this machine cannot make one, and what to do."""
 
 
+def environment() -> dict[str, str]:
+    """Ours, with the folders in which `ip` and `nft` are also for those who are not root."""
+    return os.environ | {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+
 def enter_command() -> list[str]:
     """What a command is started with to be in a namespace of its own."""
     if os.geteuid() == 0:
@@ -39,8 +45,8 @@ def enter_command() -> list[str]:
 
 def set_up() -> None:
     """Make this process's namespace, a new one, what the module's text says. Raises NoNamespace."""
-    if Path("/proc/self/ns/net").readlink() == Path(f"/proc/{os.getppid()}/ns/net").readlink():
-        raise NoNamespace("this process is in the namespace of the one that started it: its firewall is not ours to change")
+    if len(socket.if_nameindex()) > 1 or _run("ip", "-oneline", "address", "show").strip():
+        raise NoNamespace("this network namespace is in use: its firewall is not ours to change")
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "address", "add", f"{CLIENT_HOST}/32", "dev", "lo")
     _run("ip", "route", "add", "local", NETWORK, "dev", "lo", "src", CLIENT_HOST)
@@ -56,16 +62,17 @@ def num_table_entries() -> int:
 
 def why_not() -> str | None:
     """Why there can be no such namespace here; None when there can."""
-    missing = [program for program in ("unshare", "ip", "nft") if shutil.which(program) is None]
+    missing = [program for program in ("unshare", "ip", "nft") if shutil.which(program, path=environment()["PATH"]) is None]
     if missing:
         return f"{', '.join(missing)} missing: {INSTALL}"
-    tried = subprocess.run([*enter_command(), "nft", "-c", "-f", "-"], input=RULES, capture_output=True, text=True, check=False)
+    tried = subprocess.run([*enter_command(), "nft", "-c", "-f", "-"], input=RULES, capture_output=True, text=True, check=False, env=environment())
     if tried.returncode:
         return f"no network namespace with a firewall here: {tried.stderr.strip()[:200]}; run as root, or allow user namespaces (sysctl user.max_user_namespaces)"
     return None
 
 
-def _run(*command: str, text: str = "") -> None:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+def _run(*command: str, text: str = "") -> str:
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=environment())
     if done.returncode:
         raise NoNamespace(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout

@@ -56,10 +56,19 @@ def start(name: str, shape: SwarmShape, seed: int, seconds: float, folder: Path)
         return subprocess.Popen(command, cwd=contestants.ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
 
 
-def finish(process: subprocess.Popen, shape: SwarmShape, seed: int, folder: Path) -> Recording:
+def await_end(process: subprocess.Popen, folder: Path) -> None:
     """Wait for what `start` returned. Raises RunFailed."""
     if process.wait():
         raise RunFailed((folder / "said").read_text(errors="replace")[-QUOTED_CHARACTERS:])
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a whole recording lies there: its last file does."""
+    return (folder / "samples.json").exists()
+
+
+def recorded(shape: SwarmShape, seed: int, folder: Path) -> Recording:
+    """What lies in `folder` once its process has ended well."""
     events, greeted, samples = (json.loads((folder / f"{name}.json").read_text()) for name in ("record", "greeted", "samples"))
     return Recording(events, {ip: when for when, ip in greeted}, samples["table_entries"], samples["cpu_seconds"], make_plan(shape, seed))
 

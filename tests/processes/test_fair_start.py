@@ -17,7 +17,7 @@ SHAPE = SwarmShape(num_torrents=6, num_live=2, num_refusing=6, num_dead=12, hog_
 SECONDS, SEED = 12.0, 1
 PROFILE = PROFILES["conservative"]
 # Between a token and its SYN lie three processes that the machine may hold up for so long.
-MOST_DELAY_SECONDS = 0.5
+MOST_DELAY_SECONDS = 0.3
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,8 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> run.Recording:
     folder: Path = tmp_path_factory.mktemp("fair-start")
     process = run.start("Evenswarm conservative", SHAPE, SEED, SECONDS, folder)
     try:
-        return run.finish(process, SHAPE, SEED, folder)
+        run.await_end(process, folder)
+        return run.recorded(SHAPE, SEED, folder)
     finally:
         if process.poll() is None:
             process.terminate()

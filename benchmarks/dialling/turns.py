@@ -1,0 +1,64 @@
+"""Whether torrents of one class took turns, judged from their dials alone: no torrent is ever more than one attempt ahead of another.
+
+Two torrents are compared from when both have begun to dial until one of them surely is of another class or may not dial for a reason of its own:
+it has a peer, it has as many dials under way as its share of the half-open limit, or it has tried all its addresses.
+"""
+
+import bisect
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from benchmarks.dialling.dials import Dial, owner_of
+from benchmarks.dialling.plan import LIVE_PORT, PlannedTorrent
+
+# Slots are granted in order, but a torrent that gets two in one drain dials twice in a row: SYNs of one drain may stand in any order.
+ONE_DRAIN_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """The largest lead of one torrent over another, and how many attempts were looked at for that."""
+
+    largest_lead: int
+    num_compared: int
+
+
+def turns_of(dials: Sequence[Dial], plan: Sequence[PlannedTorrent], half_open_limit: int) -> Turns:
+    """Compare all pairs."""
+    owners = owner_of(plan)
+    share = math.ceil(half_open_limit / len(plan))
+    by_torrent = [[dial for dial in dials if owners[dial.ip] == number] for number in range(len(plan))]
+    periods = [(begun(own), [dial.begun for dial in own], period_end(own, share, len(torrent.peers))) for own, torrent in zip(by_torrent, plan, strict=True)]
+    largest = num_compared = 0
+    for one, other in combinations(periods, 2):
+        start, end = max(one[0], other[0]) - ONE_DRAIN_SECONDS, min(one[2], other[2])
+        for (_, ahead, _), (_, behind, _) in ((one, other), (other, one)):
+            for when in ahead[bisect.bisect_left(ahead, start):bisect.bisect_right(ahead, end)]:
+                lead = num_between(ahead, start, when) - num_between(behind, start, when + ONE_DRAIN_SECONDS)
+                largest, num_compared = max(largest, lead), num_compared + 1
+    return Turns(largest, num_compared)
+
+
+def begun(own: Sequence[Dial]) -> float:
+    """The first dial of a torrent; infinite when there is none."""
+    return own[0].begun if own else math.inf
+
+
+def period_end(own: Sequence[Dial], share: int, num_peers: int) -> float:
+    """When the torrent was last in the class of those without a peer, with room and with an address to try."""
+    end, tried = math.inf, set()
+    for dial in own:
+        tried.add(dial.ip)
+        if dial.port == LIVE_PORT:
+            end = min(end, dial.begun)
+        if len(tried) == num_peers or sum(other.begun <= dial.begun < other.ended for other in own) >= share:
+            end = min(end, dial.begun)
+    return end
+
+
+def num_between(times: Sequence[float], first: float, last: float) -> int:
+    """How many of the sorted `times` lie there, both ends counted."""
+    return bisect.bisect_right(times, last) - bisect.bisect_left(times, first)
