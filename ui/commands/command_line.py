@@ -13,11 +13,13 @@ import importlib.util
 import os
 import signal
 import sys
-from typing import Final
+from typing import Any, Final
 
 import gevent
 
 from protocol.errors import EvenswarmError
+from protocol.version import VERSION
+from scheduler.settings import DEFAULT_PROFILE, PROFILES
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130                           # 128 + SIGINT, as shells say it
@@ -55,10 +57,22 @@ def _run(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.command != "client" and argv[0] != arguments.command:
         parser.error(f"the options before {arguments.command!r} are those of the client; give its own after it")
-    module = f"ui.commands.{arguments.module}"
-    if importlib.util.find_spec(module) is None:
-        raise EvenswarmError(f"this version has no command {arguments.command!r}")
-    return importlib.import_module(module).run(arguments)
+    if not _is_there(arguments.module):
+        raise EvenswarmError(_what_is_missing(arguments.command))
+    return importlib.import_module(f"ui.commands.{arguments.module}").run(arguments)
+
+
+def _is_there(module: str) -> bool:
+    """Tell whether this version has the command that `module` does."""
+    return importlib.util.find_spec(f"ui.commands.{module}") is not None
+
+
+def _what_is_missing(command: str) -> str:
+    if command in REMOTE_COMMANDS:
+        return f"{command!r} speaks to a running client, which this version does not have; 'download' and 'seed' run on their own"
+    if command == "client":
+        return "say what to do: 'demo' shows a swarm, 'download SOURCE --dir DIR' downloads, '--help' lists all commands (this version has no client with a page)"
+    return f"this version has no command {command!r}; '--help' lists those that it has"
 
 
 def _stdout_is_closed() -> bool:
@@ -83,44 +97,49 @@ def _print_stacks(_signal_number, _frame) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands. `command` and `module` are set in what it reads."""
+    has_client = _is_there("client")
     parser = argparse.ArgumentParser(
-        prog="evenswarm", allow_abbrev=False,
-        description="A BitTorrent client whose torrents take turns to connect. Without a command: the client itself.",
+        prog="evenswarm", allow_abbrev=False, usage=None if has_client else "%(prog)s [-h] [--version] COMMAND …",
+        description="A BitTorrent client whose torrents take turns to connect." + " Without a command: the client itself." * has_client,
+        epilog="'evenswarm COMMAND --help' says what a command takes.",
     )
     parser.set_defaults(command="client", module="client")
-    parser.add_argument("--data", metavar="DIR", help="where the client keeps its state")
-    parser.add_argument("--config", metavar="FILE", help="the settings file (TOML)")
-    parser.add_argument("--dir", metavar="DIR", help="where downloads go")
-    parser.add_argument("--web", metavar="HOST:PORT", help="where the page is served")
-    _add_engine_options(parser)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    parser.add_argument("--version", action="version", version=f"evenswarm {VERSION}")
+    client = parser if has_client else _Unlisted(parser)
+    client.add_argument("--data", metavar="DIR", help="where the client keeps its state")
+    client.add_argument("--config", metavar="FILE", help="the settings file (TOML)")
+    client.add_argument("--dir", metavar="DIR", help="where downloads go")
+    client.add_argument("--web", metavar="HOST:PORT", help="where the page is served")
+    _add_engine_options(client)
+    commands = parser.add_subparsers(prog="evenswarm", metavar="COMMAND", title="commands")
 
     download = _add_command(commands, "download", "download torrents, then end")
     download.add_argument("sources", nargs="+", metavar="SOURCE",
-                          help="a .torrent file, a magnet link, or an HTTP(S) URL of a .torrent")
+                          help="a .torrent file, or an HTTP(S) URL of one (magnet links come later)")
     download.add_argument("--dir", required=True, metavar="DIR", help="where the files go")
-    download.add_argument("--peer", action="append", default=[], metavar="HOST:PORT", help="a peer to try; may be repeated")
+    download.add_argument("--peer", action="append", default=[], metavar="HOST:PORT", help="the IP address and port of a peer to try; may be repeated")
     download.add_argument("--seed", action="store_true", help="go on seeding when complete, until Ctrl-C")
     _add_engine_options(download)
 
     seed = _add_command(commands, "seed", "seed what is on disk; prints 'listening HOST:PORT' when ready")
-    seed.add_argument("torrents", nargs="+", metavar="FILE.torrent")
+    seed.add_argument("torrents", nargs="+", metavar="FILE.torrent", help="a .torrent file, or an HTTP(S) URL of one")
     seed.add_argument("--dir", required=True, metavar="DIR", help="where the files are")
     seed.add_argument("--listen", required=True, metavar="HOST:PORT", help="where peers may connect; port 0: any free one")
     seed.add_argument("--offline", action="store_true", help="only the given trackers and peers: no DHT, LSD, UPnP")
     seed.add_argument("--log", metavar="FILE", help="one JSON object a line for each event (docs/events.md)")
 
     create = _add_command(commands, "create", "make a .torrent of a file or folder")
-    create.add_argument("path", metavar="PATH")
-    create.add_argument("-o", dest="output", required=True, metavar="FILE.torrent")
-    create.add_argument("--tracker", action="append", default=[], metavar="URL", help="may be repeated")
+    create.add_argument("path", metavar="PATH", help="the file or folder; its name becomes that of the torrent")
+    create.add_argument("-o", dest="output", required=True, metavar="FILE.torrent", help="where to write it")
+    create.add_argument("--tracker", action="append", default=[], metavar="URL",
+                        help="may be repeated: each is a tier of its own, commas separate the trackers of one tier (BEP 12)")
     create.add_argument("--piece-length", type=int, metavar="N", help="in bytes; chosen by size when not given")
     create.add_argument("--private", action="store_true", help="only the trackers may give peers (BEP 27)")
-    create.add_argument("--web-seed", action="append", default=[], metavar="URL", help="may be repeated (BEP 19)")
-    create.add_argument("--comment", metavar="TEXT")
+    create.add_argument("--web-seed", action="append", default=[], metavar="URL", help="where the payload is served by HTTP; may be repeated (BEP 19)")
+    create.add_argument("--comment", metavar="TEXT", help="for whoever looks into it")
 
     show = _add_command(commands, "show", "what is in a .torrent or a magnet link")
-    show.add_argument("source", metavar="FILE.torrent|MAGNET")
+    show.add_argument("source", metavar="FILE.torrent|MAGNET", help="a .torrent file, its HTTP(S) URL, or a magnet link in quotes")
 
     demo = _add_command(commands, "demo", "a whole swarm on this machine, 20 torrents that take turns")
     demo.set_defaults(listen="127.0.0.1:0", offline=True, log=None)     # it takes no options, but runs an engine as `download` does
@@ -128,7 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     inspect = _add_command(commands, "inspect", "what a log says about grants, waits and limits")
     inspect.add_argument("log", metavar="LOG")
     inspect.add_argument("--html", metavar="FILE", help="draw it there")
-    inspect.add_argument("--json", action="store_true")
+    inspect.add_argument("--json", action="store_true", help="for scripts")
 
     for name in REMOTE_COMMANDS:
         remote = _add_command(commands, name, f"{name}: to the running client", module="remote")
@@ -142,16 +161,27 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_command(commands, name: str, summary: str, module: str | None = None) -> argparse.ArgumentParser:
     """Add the command `name`, done by `module`; the help lists it if this version has it."""
     module = module or name
-    listed = {} if importlib.util.find_spec(f"ui.commands.{module}") is None else {"help": summary}
+    listed = {"help": summary} if _is_there(module) else {}
     parser = commands.add_parser(name, description=summary, allow_abbrev=False, **listed)
     parser.set_defaults(command=name, module=module)
     return parser
 
 
-def _add_engine_options(parser: argparse.ArgumentParser) -> None:
+class _Unlisted:
+    """Takes arguments for a parser that reads them but does not show them in its help."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._parser = parser
+
+    def add_argument(self, name: str, **options: Any) -> None:
+        self._parser.add_argument(name, **options | {"help": argparse.SUPPRESS})
+
+
+def _add_engine_options(parser: argparse.ArgumentParser | _Unlisted) -> None:
     """Add what `download` and the client have in common."""
     parser.add_argument("--listen", metavar="HOST:PORT", help="where peers may connect; port 0: any free one")
     parser.add_argument("--offline", action="store_true", help="only the given trackers and peers: no DHT, LSD, UPnP")
     parser.add_argument("--log", metavar="FILE", help="one JSON object a line for each event (docs/events.md)")
-    parser.add_argument("--profile", metavar="NAME", help="how hard to dial: conservative, moderate, aggressive, weak-router")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting; may be repeated")
+    parser.add_argument("--profile", metavar="NAME", help=f"how hard to dial: {', '.join(PROFILES)}; without it {DEFAULT_PROFILE}")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="a setting, such as half_open_limit=20; may be repeated; an unknown KEY shows those that there are")
