@@ -71,7 +71,7 @@ class PiecesUnderWay:
         """Return those of which nothing is requested, what nobody can finish first, then what has least progress."""
         idle = [
             IdlePiece(PieceIndex(index), piece.received.bit_count(), holders.has_any(index))
-            for index, piece in self.begun.items() if not piece.requested and piece.received != piece.full
+            for pieces in (self.abandoned, self.slow, self.owned) for index, piece in pieces.items() if not piece.requested
         ]
         return sorted(idle, key=lambda piece: (piece.is_available, piece.num_received))
 
