@@ -14,6 +14,7 @@ Each round has a swarm of its own, the same for all clients.
 """
 
 import argparse
+import math
 import shutil
 import signal
 import statistics
@@ -28,7 +29,8 @@ from typing import Final
 
 from benchmarks import contestants, report
 from benchmarks.dialling import clients, namespace
-from benchmarks.dialling.dials import Figures, NobodyDialled, excess_over_bucket
+from benchmarks.dialling.dials import NobodyDialled, excess_over_bucket
+from benchmarks.dialling.figures import Figures
 from benchmarks.dialling.picture import draw
 from benchmarks.dialling.plan import FULL
 from benchmarks.dialling.run import Recording, RunFailed, await_end, is_complete, recorded, start
@@ -40,7 +42,7 @@ SECONDS: Final = 90.0
 BETWEEN_STARTS_SECONDS: Final = 2.5                     # an interpreter, an engine and 51 torrents are loaded by then
 MOMENTS: Final = (10, 30)                               # seconds at which torrents without a peer and Jain's index are looked at
 SYN_JITTER_SECONDS: Final = 0.1
-HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "Jain at 10 s", "at 30 s", "peak half-open", "most in 1 s",
+HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "Jain at 10 s", "at 30 s", "lead in a class", "peak half-open", "most in 1 s",
                  "attempts", "router entries", "CPU s")
 
 
@@ -60,7 +62,7 @@ GOALS: Final = {
     "moderate": Goal(half_open=60, entries=650, p95=14, last=25),
     "aggressive": Goal(half_open=100),
     "weak-router": Goal(half_open=15, entries=380, jain=None),
-    "auto": Goal(half_open=200, entries=520, last=15),
+    "auto": Goal(half_open=200, entries=520, last=15, jain=None),
 }
 
 
@@ -74,8 +76,8 @@ class Run:
 
 def run_of(name: str, recording: Recording, seconds: float) -> Run:
     """Raises NobodyDialled."""
-    figures = recording.figures(seconds)
     profile = PROFILES.get(clients.profile_of(name))
+    figures = recording.figures(seconds, math.inf if profile is None else profile.half_open_limit)
     if profile is None or name.endswith(" auto"):           # whose rate changes
         return Run(figures, None)
     return Run(figures, excess_over_bucket(figures.begun, profile.rate_per_second, profile.burst))
@@ -136,7 +138,7 @@ def row(name: str, runs: list[Run], seconds: float) -> list[str]:
     return [
         name, cell(lambda f: f.quantile(0.5), 1), cell(lambda f: f.quantile(0.95), 1), cell(lambda f: f.quantile(1), 1),
         *(cell(lambda f, moment=moment: f.without_at(moment)) for moment in MOMENTS), *(cell(lambda f, moment=moment: f.jain_at[moment], 2) for moment in MOMENTS),
-        cell(lambda f: f.peak_half_open), cell(lambda f: f.most_in_one_second), cell(lambda f: f.num_attempts), cell(lambda f: f.peak_table_entries),
+        cell(lambda f: f.largest_lead), cell(lambda f: f.peak_half_open), cell(lambda f: f.most_in_one_second), cell(lambda f: f.num_attempts), cell(lambda f: f.peak_table_entries),
         cell(lambda f: f.cpu_seconds, 1),
     ]
 
@@ -149,6 +151,8 @@ def goal_line(profile: str, goal: Goal, runs: list[Run]) -> str:
     demands = [(f"half-open ≤ {goal.half_open}", max(values(lambda f: f.peak_half_open)), goal.half_open)]
     if all(run.excess is not None for run in runs):
         demands.append(("attempts in every window ≤ burst + rate × window", max(run.excess for run in runs), allowed_excess(profile)))
+    if profile != "auto":
+        demands.append(("lead in a class ≤ 1", max(values(lambda f: f.largest_lead)), 1))
     if goal.entries is not None:
         demands.append((f"router entries ≤ {goal.entries}", max(values(lambda f: f.peak_table_entries)), goal.entries))
     if goal.last is not None:

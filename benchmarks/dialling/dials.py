@@ -17,12 +17,13 @@ CLOSED_LATENESS_SECONDS: Final = 0.02
 
 @dataclass(slots=True)
 class Dial:
-    """One TCP connect. It is half-open until it was answered, was refused or was given up; `ended` is infinite if none was seen."""
+    """One TCP connect. It is half-open until it was `answered`, was refused or was given up; `ended` is infinite if none was seen."""
 
     begun: float
     ip: str
     port: int
     ended: float = math.inf
+    answered: bool = False
 
 
 class NobodyDialled(Exception):
@@ -48,6 +49,7 @@ def dials_of(events: Iterable[Sequence], start: float) -> list[Dial]:
             open_dials[flow] = dials[-1]
         elif kind in (SYN_ACK, RESET) and (answered := open_dials.get((ip, port, source_ip, source_port))):
             answered.ended = min(answered.ended, when - start)
+            answered.answered |= kind == SYN_ACK
         elif kind == CLOSED and (closed := open_dials.pop(flow, None)):
             closed.ended = max(closed.begun, min(closed.ended, when - start - CLOSED_LATENESS_SECONDS))
     return dials
@@ -99,65 +101,3 @@ def attempts_by_torrent(dials: Iterable[Dial], plan: Sequence[PlannedTorrent], u
 def owner_of(plan: Sequence[PlannedTorrent]) -> dict[str, int]:
     """The torrent of each address, by its number."""
     return {ip: number for number, torrent in enumerate(plan) for ip, _ in torrent.peers}
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """One run of one client. `first_live`: seconds to the first peer that shook hands, of each torrent that has a live one; infinite for none."""
-
-    first_live: tuple[float, ...]
-    jain_at: dict[int, float]                           # seconds → index of all torrents' attempts
-    fairest_at: dict[int, float]                        # the same, distributed as evenly as so many can be
-    peak_half_open: int
-    most_in_one_second: int
-    begun: tuple[float, ...]                            # of every attempt
-    table_entries: tuple[tuple[float, int], ...]        # of the router's table: (seconds, entries), one a second and the fullest moment
-    cpu_seconds: float
-
-    @property
-    def num_attempts(self) -> int:
-        """In the whole run."""
-        return len(self.begun)
-
-    @property
-    def peak_table_entries(self) -> int:
-        """The most that the router had to remember."""
-        return max((entries for _, entries in self.table_entries), default=0)
-
-    def without_at(self, seconds: float) -> int:
-        """How many torrents had no peer then."""
-        return sum(when > seconds for when in self.first_live)
-
-    def quantile(self, share: float) -> float:
-        """The nearest rank; 1 is the last."""
-        return sorted(self.first_live)[math.ceil(share * len(self.first_live)) - 1]
-
-
-def figures_of(events: Sequence[Sequence], greeted: dict[str, float], plan: Sequence[PlannedTorrent], seconds: float,
-               table_entries: Sequence[tuple[float, int]], cpu_seconds: float, jain_moments: Sequence[int] = (10, 30)) -> Figures:
-    """Count what happened in the first `seconds` after the client's first dial. `table_entries` are samples: (wall clock, entries)."""
-    start = first_activity(events)
-    dials = [dial for dial in dials_of(events, start) if dial.begun <= seconds]
-    owners = owner_of(plan)
-    first: dict[int, float] = {}
-    for ip, when in greeted.items():
-        if when - start <= seconds:
-            first[owners[ip]] = min(first.get(owners[ip], math.inf), when - start)
-    counts = {moment: attempts_by_torrent(dials, plan, moment) for moment in jain_moments}
-    return Figures(
-        first_live=tuple(first.get(number, math.inf) for number, torrent in enumerate(plan) if torrent.has_live_peers),
-        jain_at={moment: jain(count) for moment, count in counts.items()},
-        fairest_at={moment: fairest_jain(sum(count), len(plan)) for moment, count in counts.items()},
-        peak_half_open=peak_half_open(dials), most_in_one_second=most_in_window([dial.begun for dial in dials], 1.0),
-        begun=tuple(dial.begun for dial in dials), cpu_seconds=cpu_seconds,
-        table_entries=thinned([(when - start, entries) for when, entries in table_entries if 0 <= when - start <= seconds]),
-    )
-
-
-def thinned(samples: Sequence[tuple[float, int]]) -> tuple[tuple[float, int], ...]:
-    """The fullest moment of each second."""
-    fullest: dict[int, tuple[float, int]] = {}
-    for when, entries in samples:
-        if entries > fullest.get(int(when), (0.0, -1))[1]:
-            fullest[int(when)] = (when, entries)
-    return tuple(fullest.values())

@@ -21,6 +21,8 @@ MOST_PAD_BYTES: Final = 512
 DISCARDED_BYTES: Final = 1_024                          # of the key stream
 NO_ENCRYPTION, RC4_ENCRYPTION = 1, 2
 VERIFICATION: Final = bytes(8)
+SECRET_KEY: Final = (1 << 159) + 12_345                 # always the same, and short of randomness: there is nothing to hide, but time to save
+PUBLIC_KEY: Final = pow(GENERATOR, SECRET_KEY, PRIME).to_bytes(KEY_BYTES, "big")
 
 Cipher = Callable[[bytes], bytes]
 
@@ -57,15 +59,15 @@ def unchanged(data: bytes) -> bytes:
     return data
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begun: bytes, info_hash: bytes, secret: int) -> tuple[bytes, Cipher, Cipher]:
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, begun: bytes, info_hash: bytes) -> tuple[bytes, Cipher, Cipher]:
     """Shake hands with a dialler whose first bytes were `begun`.
 
     Return the first bytes of its stream, decrypted, and the ciphers of what else it sends and of what is sent to it. Raises
     NotObfuscated; asyncio.IncompleteReadError when it ends.
     """
     theirs = int.from_bytes(begun + await reader.readexactly(KEY_BYTES - len(begun)), "big")
-    writer.write(pow(GENERATOR, secret, PRIME).to_bytes(KEY_BYTES, "big"))
-    shared = pow(theirs, secret, PRIME).to_bytes(KEY_BYTES, "big")
+    writer.write(PUBLIC_KEY)
+    shared = pow(theirs, SECRET_KEY, PRIME).to_bytes(KEY_BYTES, "big")
     await _skip_until(reader, sha1(b"req1", shared))
     asked_for = bytes(one ^ other for one, other in zip(sha1(b"req2", info_hash), sha1(b"req3", shared), strict=True))
     if await reader.readexactly(20) != asked_for:

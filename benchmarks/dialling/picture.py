@@ -7,7 +7,7 @@ Ours are drawn solid, other clients dashed; each line has its colour and its nam
 from collections.abc import Sequence
 from typing import Final
 
-from benchmarks.dialling.dials import Figures
+from benchmarks.dialling.figures import Figures
 
 WIDTH, PANEL_HEIGHT = 860, 250
 LEFT, RIGHT, TOP, GAP = 60, 220, 34, 70

@@ -8,6 +8,7 @@ record.json (see recorder.py), greeted.json (see swarm.py), samples.json (entrie
 
 import contextlib
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from typing import Final
 
 from benchmarks import contestants
 from benchmarks.dialling import clients, namespace
-from benchmarks.dialling.dials import Figures, figures_of
+from benchmarks.dialling.figures import Figures, figures_of
 from benchmarks.dialling.plan import PlannedTorrent, SwarmShape, make_plan, write_torrents
 from benchmarks.process_cost import cpu_seconds
 
@@ -39,14 +40,14 @@ class Recording:
     """What was seen of one client, and the swarm that it met."""
 
     events: Sequence[Sequence]
-    greeted: dict[str, float]
+    greeted: set[str]                                   # the live addresses that shook hands
     table_entries: Sequence[tuple[float, int]]
     cpu_seconds: float
     plan: tuple[PlannedTorrent, ...]
 
-    def figures(self, seconds: float) -> Figures:
+    def figures(self, seconds: float, half_open_limit: float = math.inf) -> Figures:
         """Of the first `seconds`. Raises dials.NobodyDialled."""
-        return figures_of(self.events, self.greeted, self.plan, seconds, self.table_entries, self.cpu_seconds)
+        return figures_of(self.events, self.greeted, self.plan, seconds, self.table_entries, self.cpu_seconds, half_open_limit)
 
 
 def start(name: str, shape: SwarmShape, seed: int, seconds: float, folder: Path) -> subprocess.Popen:
@@ -70,7 +71,7 @@ def is_complete(folder: Path) -> bool:
 def recorded(shape: SwarmShape, seed: int, folder: Path) -> Recording:
     """What lies in `folder` once its process has ended well."""
     events, greeted, samples = (json.loads((folder / f"{name}.json").read_text()) for name in ("record", "greeted", "samples"))
-    return Recording(events, {ip: when for when, ip in greeted}, samples["table_entries"], samples["cpu_seconds"], make_plan(shape, seed))
+    return Recording(events, set(greeted), samples["table_entries"], samples["cpu_seconds"], make_plan(shape, seed))
 
 
 def shape_text(shape: SwarmShape) -> str:

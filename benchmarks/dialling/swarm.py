@@ -1,9 +1,9 @@
 """Everybody that a client meets, as one process: the tracker and the live peers.
 
-    python -m benchmarks.dialling.swarm SHAPE SEED HANDSHAKES.json
+    python -m benchmarks.dialling.swarm SHAPE SEED GREETED.json
 
-SHAPE is the fields of SwarmShape, comma-separated. Prints `ready` and serves until its stdin ends; then it writes when which live address was greeted first with the handshake of
-its torrent: [[seconds of the wall clock, "ip"], …]. The peers are seeds that never unchoke: connected is what they are here for.
+SHAPE is the fields of SwarmShape, comma-separated. Prints `ready` and serves until its stdin ends; then it writes a list of the live
+addresses that were greeted with the handshake of their torrent. The peers are seeds that never unchoke: connected is what they are here for.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import sys
-import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,10 +37,10 @@ BITFIELD = (NUM_PIECES // 8 + 1).to_bytes(4, "big") + b"\x05" + b"\xff" * (NUM_P
 
 
 class Swarm:
-    """The peers by address; `greeted` is when each shook hands first."""
+    """The peers by address; `greeted` are those that shook hands."""
 
     def __init__(self, plan: tuple[PlannedTorrent, ...]) -> None:
-        self.greeted: dict[str, float] = {}
+        self.greeted: set[str] = set()
         self._answers = {torrent.info_hash: announce_answer(torrent) for torrent in plan}
         self._info_hashes = {ip: torrent.info_hash for torrent in plan for ip, port in torrent.peers if port == LIVE_PORT}
 
@@ -63,7 +62,7 @@ class Swarm:
                 return
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._shake_hands(reader, writer, info_hash)
-            self.greeted.setdefault(ip, time.time())
+            self.greeted.add(ip)
             while await reader.read(1 << 16):
                 pass
 
@@ -71,8 +70,7 @@ class Swarm:
         stream = await reader.readexactly(len(PROTOCOL))
         incoming = outgoing = obfuscated_handshake.unchanged
         if stream != PROTOCOL:
-            secret = int.from_bytes(os.urandom(20), "big")
-            stream, incoming, outgoing = await obfuscated_handshake.answer(reader, writer, stream, info_hash, secret)
+            stream, incoming, outgoing = await obfuscated_handshake.answer(reader, writer, stream, info_hash)
         stream += incoming(await reader.readexactly(max(0, HANDSHAKE_BYTES - len(stream))))
         if not stream.startswith(PROTOCOL) or stream[28:48] != info_hash:
             raise obfuscated_handshake.NotObfuscated("no handshake for this torrent")
@@ -86,8 +84,8 @@ def announce_answer(torrent: PlannedTorrent) -> bytes:
     return encode({b"complete": len(torrent.peers), b"incomplete": 0, b"interval": INTERVAL_SECONDS, b"peers": peers})
 
 
-async def serve(plan: tuple[PlannedTorrent, ...]) -> dict[str, float]:
-    """Until stdin ends; return who was greeted when."""
+async def serve(plan: tuple[PlannedTorrent, ...]) -> set[str]:
+    """Until stdin ends; return who was greeted."""
     swarm = Swarm(plan)
     async with (
         await asyncio.start_server(swarm.announce, TRACKER_HOST, TRACKER_PORT, backlog=BACKLOG),
@@ -104,7 +102,7 @@ def main() -> None:
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     greeted = asyncio.run(serve(plan))
-    Path(sys.argv[3]).write_text(json.dumps([[when, ip] for ip, when in greeted.items()]))
+    Path(sys.argv[3]).write_text(json.dumps(sorted(greeted)))
 
 
 if __name__ == "__main__":

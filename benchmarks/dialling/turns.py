@@ -26,10 +26,10 @@ class Turns:
     num_compared: int
 
 
-def turns_of(dials: Sequence[Dial], plan: Sequence[PlannedTorrent], half_open_limit: int) -> Turns:
-    """Compare all pairs."""
+def turns_of(dials: Sequence[Dial], plan: Sequence[PlannedTorrent], half_open_limit: float) -> Turns:
+    """Compare all pairs; the limit is infinite for a client that knows no shares of it."""
     owners = owner_of(plan)
-    share = math.ceil(half_open_limit / len(plan))
+    share = math.ceil(half_open_limit / len(plan)) if half_open_limit < math.inf else math.inf
     by_torrent = [[dial for dial in dials if owners[dial.ip] == number] for number in range(len(plan))]
     periods = [(begun(own), [dial.begun for dial in own], period_end(own, share, len(torrent.peers))) for own, torrent in zip(by_torrent, plan, strict=True)]
     largest = num_compared = 0
@@ -47,7 +47,7 @@ def begun(own: Sequence[Dial]) -> float:
     return own[0].begun if own else math.inf
 
 
-def period_end(own: Sequence[Dial], share: int, num_peers: int) -> float:
+def period_end(own: Sequence[Dial], share: float, num_peers: int) -> float:
     """When the torrent was last in the class of those without a peer, with room and with an address to try."""
     end, tried = math.inf, set()
     for dial in own:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.dialling import dials as d
+from benchmarks.dialling.figures import figures_of
 from benchmarks.dialling.plan import DEAD_PORT, FULL, LIVE_PORT, REFUSING_PORT, TRACKER_PORT, SwarmShape, make_plan
 from benchmarks.dialling.recorder import CLOSED, RESET, SYN, SYN_ACK
 from benchmarks.dialling.turns import turns_of
@@ -71,11 +72,14 @@ def test_no_distribution_of_so_many_attempts_has_a_higher_index_than_the_fairest
 def test_figures_see_who_was_greeted_and_who_was_not():
     plan = make_plan(SwarmShape(num_torrents=2, num_live=1, num_refusing=0, num_dead=1, hog_peers=3), seed=1)
     live = [ip for torrent in plan for ip, port in torrent.peers if port == LIVE_PORT]
-    events = [event(100, SYN, "tracker", TRACKER_PORT), event(102, SYN, live[1], LIVE_PORT), event(102.5, SYN_ACK, live[1], LIVE_PORT)]
-    figures = d.figures_of(events, {live[1]: 103.0}, plan, 90.0, [(99.0, 7), (101.0, 3), (101.5, 4), (300.0, 9)], 1.5)
-    assert figures.first_live == (math.inf, 3.0)
-    assert (figures.without_at(2), figures.without_at(10), figures.quantile(0.5), figures.quantile(1)) == (2, 1, 3.0, math.inf)
-    assert (figures.num_attempts, figures.peak_half_open, figures.most_in_one_second, figures.peak_table_entries) == (1, 1, 1, 4)
+    events = [event(100, SYN, "tracker", TRACKER_PORT)]
+    events += [event(102, SYN, live[1], LIVE_PORT), event(102.5, SYN_ACK, live[1], LIVE_PORT)]
+    events += [event(104, SYN, live[0], LIVE_PORT, 40_001), event(104.5, SYN_ACK, live[0], LIVE_PORT, 40_001)]
+    figures = figures_of(events, {live[1]}, plan, 90.0, [(99.0, 7), (101.0, 3), (101.5, 4), (300.0, 9)], 1.5)
+    assert figures.first_live == (math.inf, 2.5), "the first one never shook hands"
+    assert (figures.without_at(2), figures.without_at(10), figures.quantile(0.5), figures.quantile(1)) == (2, 1, 2.5, math.inf)
+    assert (figures.num_attempts, figures.peak_half_open, figures.most_in_one_second, figures.peak_table_entries) == (2, 1, 1, 4)
+    assert figures.jain_at == {10: 1.0, 30: 1.0}
 
 
 def test_a_client_that_never_dials_is_said_to_have_dialled_nobody():
