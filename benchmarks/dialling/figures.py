@@ -55,9 +55,10 @@ class Figures:
         return sorted(self.first_live)[math.ceil(share * len(self.first_live)) - 1]
 
 
-def figures_of(events: Sequence[Sequence], greeted: set[str], plan: Sequence[PlannedTorrent], seconds: float,
+def figures_of(events: Sequence[Sequence], greeted: set[str], told: Sequence[float], plan: Sequence[PlannedTorrent], seconds: float,
                table_entries: Sequence[tuple[float, int]], cpu_seconds: float, half_open_limit: float = math.inf, moments: Sequence[int] = (10, 30)) -> Figures:
-    """Count what happened in the first `seconds`. Jain's index is taken at `moments`; `table_entries` are samples: (wall clock, entries).
+    """Count what happened in the first `seconds`. Jain's index is taken at `moments`; `greeted` are the live addresses that shook hands,
+    `told` is when each torrent heard of its peers and `table_entries` are samples, (when, entries); both by the wall clock, as `events` are.
 
     Raises NobodyDialled.
     """
@@ -69,7 +70,7 @@ def figures_of(events: Sequence[Sequence], greeted: set[str], plan: Sequence[Pla
         first_live=tuple(when for when, torrent in zip(first, plan, strict=True) if torrent.has_live_peers),
         jain_at={moment: jain(count) for moment, count in counts.items()},
         fairest_at={moment: fairest_jain(sum(count), len(count)) for moment, count in counts.items()},
-        largest_lead=turns_of(dials, plan, half_open_limit).largest_lead,
+        largest_lead=turns_of(dials, plan, [when - start for when in told], half_open_limit).largest_lead,
         peak_half_open=peak_half_open(dials), most_in_one_second=most_in_window([dial.begun for dial in dials], 1.0),
         begun=tuple(dial.begun for dial in dials), cpu_seconds=cpu_seconds,
         table_entries=thinned([(when - start, entries) for when, entries in table_entries if 0 <= when - start <= seconds]),

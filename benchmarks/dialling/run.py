@@ -3,7 +3,7 @@
     unshare --net python -m benchmarks.dialling.run CLIENT SHAPE SEED SECONDS FOLDER
 
 is the process that it starts: it makes its namespace, starts recorder, swarm and client there, and leaves in FOLDER what was seen:
-record.json (see recorder.py), greeted.json (see swarm.py), samples.json (entries of the connection table, CPU), output (what the client said).
+record.json (see recorder.py), meetings.json (see swarm.py), samples.json (entries of the connection table, CPU), output (what the client said).
 """
 
 import contextlib
@@ -41,13 +41,14 @@ class Recording:
 
     events: Sequence[Sequence]
     greeted: set[str]                                   # the live addresses that shook hands
+    told: tuple[float, ...]                             # when each torrent of the plan was told of its peers; infinite for never
     table_entries: Sequence[tuple[float, int]]
     cpu_seconds: float
     plan: tuple[PlannedTorrent, ...]
 
     def figures(self, seconds: float, half_open_limit: float = math.inf) -> Figures:
         """Of the first `seconds`. Raises dials.NobodyDialled."""
-        return figures_of(self.events, self.greeted, self.plan, seconds, self.table_entries, self.cpu_seconds, half_open_limit)
+        return figures_of(self.events, self.greeted, self.told, self.plan, seconds, self.table_entries, self.cpu_seconds, half_open_limit)
 
 
 def start(name: str, shape: SwarmShape, seed: int, seconds: float, folder: Path) -> subprocess.Popen:
@@ -70,8 +71,10 @@ def is_complete(folder: Path) -> bool:
 
 def recorded(shape: SwarmShape, seed: int, folder: Path) -> Recording:
     """What lies in `folder` once its process has ended well."""
-    events, greeted, samples = (json.loads((folder / f"{name}.json").read_text()) for name in ("record", "greeted", "samples"))
-    return Recording(events, set(greeted), samples["table_entries"], samples["cpu_seconds"], make_plan(shape, seed))
+    events, meetings, samples = (json.loads((folder / f"{name}.json").read_text()) for name in ("record", "meetings", "samples"))
+    plan, answered = make_plan(shape, seed), dict(meetings["answered"])
+    told = tuple(answered.get(torrent.info_hash.hex(), math.inf) for torrent in plan)
+    return Recording(events, set(meetings["greeted"]), told, samples["table_entries"], samples["cpu_seconds"], plan)
 
 
 def shape_text(shape: SwarmShape) -> str:
@@ -137,7 +140,7 @@ def run(name: str, shape: SwarmShape, seed: int, seconds: float, folder: Path) -
     (folder / "torrents").mkdir()
     command = clients.command(name, write_torrents(plan, folder / "torrents"), folder / "client")
     recorder = companion("benchmarks.dialling.recorder", str(folder / "record.json"))
-    swarm = companion("benchmarks.dialling.swarm", shape_text(shape), str(seed), str(folder / "greeted.json"))
+    swarm = companion("benchmarks.dialling.swarm", shape_text(shape), str(seed), str(folder / "meetings.json"))
     with swarm, recorder, client_process(command, folder / "client") as process:
         try:
             samples = observe(process, seconds)

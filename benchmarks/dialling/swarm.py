@@ -1,9 +1,9 @@
 """Everybody that a client meets, as one process: the tracker and the live peers.
 
-    python -m benchmarks.dialling.swarm SHAPE SEED GREETED.json
+    python -m benchmarks.dialling.swarm SHAPE SEED MEETINGS.json
 
-SHAPE is the fields of SwarmShape, comma-separated. Prints `ready` and serves until its stdin ends; then it writes a list of the live
-addresses that were greeted with the handshake of their torrent. The peers are seeds that never unchoke: connected is what they are here for.
+SHAPE is the fields of SwarmShape, comma-separated. Prints `ready` and serves until its stdin ends; then it writes `greeted`, the live
+addresses that were greeted with the handshake of their torrent, and `answered`, [info hash, seconds of the wall clock] of the first announce of each. The peers are seeds that never unchoke: connected is what they are here for.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import sys
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -37,10 +38,11 @@ BITFIELD = (NUM_PIECES // 8 + 1).to_bytes(4, "big") + b"\x05" + b"\xff" * (NUM_P
 
 
 class Swarm:
-    """The peers by address; `greeted` are those that shook hands."""
+    """The peers by address; `greeted` are those that shook hands, `answered` is when a torrent first heard of its peers."""
 
     def __init__(self, plan: tuple[PlannedTorrent, ...]) -> None:
         self.greeted: set[str] = set()
+        self.answered: dict[bytes, float] = {}
         self._answers = {torrent.info_hash: announce_answer(torrent) for torrent in plan}
         self._info_hashes = {ip: torrent.info_hash for torrent in plan for ip, port in torrent.peers if port == LIVE_PORT}
 
@@ -53,6 +55,7 @@ class Swarm:
             body = self._answers.get(info_hash) or encode({b"failure reason": b"no such torrent"})
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             await writer.drain()
+            self.answered.setdefault(info_hash, time.time())
 
     async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Be a peer: shake hands, then listen to whatever is said."""
@@ -84,8 +87,8 @@ def announce_answer(torrent: PlannedTorrent) -> bytes:
     return encode({b"complete": len(torrent.peers), b"incomplete": 0, b"interval": INTERVAL_SECONDS, b"peers": peers})
 
 
-async def serve(plan: tuple[PlannedTorrent, ...]) -> set[str]:
-    """Until stdin ends; return who was greeted."""
+async def serve(plan: tuple[PlannedTorrent, ...]) -> Swarm:
+    """Until stdin ends."""
     swarm = Swarm(plan)
     async with (
         await asyncio.start_server(swarm.announce, TRACKER_HOST, TRACKER_PORT, backlog=BACKLOG),
@@ -93,7 +96,7 @@ async def serve(plan: tuple[PlannedTorrent, ...]) -> set[str]:
     ):
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
-    return swarm.greeted
+    return swarm
 
 
 def main() -> None:
@@ -101,8 +104,9 @@ def main() -> None:
     plan = make_plan(SwarmShape(*map(int, sys.argv[1].split(","))), int(sys.argv[2]))
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
-    greeted = asyncio.run(serve(plan))
-    Path(sys.argv[3]).write_text(json.dumps(sorted(greeted)))
+    swarm = asyncio.run(serve(plan))
+    answered = [[info_hash.hex(), when] for info_hash, when in swarm.answered.items()]
+    Path(sys.argv[3]).write_text(json.dumps({"greeted": sorted(swarm.greeted), "answered": answered}))
 
 
 if __name__ == "__main__":

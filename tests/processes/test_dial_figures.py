@@ -75,7 +75,7 @@ def test_figures_see_who_was_greeted_and_who_was_not():
     events = [event(100, SYN, "tracker", TRACKER_PORT)]
     events += [event(102, SYN, live[1], LIVE_PORT), event(102.5, SYN_ACK, live[1], LIVE_PORT)]
     events += [event(104, SYN, live[0], LIVE_PORT, 40_001), event(104.5, SYN_ACK, live[0], LIVE_PORT, 40_001)]
-    figures = figures_of(events, {live[1]}, plan, 90.0, [(99.0, 7), (101.0, 3), (101.5, 4), (300.0, 9)], 1.5)
+    figures = figures_of(events, {live[1]}, [101.0] * 3, plan, 90.0, [(99.0, 7), (101.0, 3), (101.5, 4), (300.0, 9)], 1.5)
     assert figures.first_live == (math.inf, 2.5), "the first one never shook hands"
     assert (figures.without_at(2), figures.without_at(10), figures.quantile(0.5), figures.quantile(1)) == (2, 1, 2.5, math.inf)
     assert (figures.num_attempts, figures.peak_half_open, figures.most_in_one_second, figures.peak_table_entries) == (2, 1, 1, 4)
@@ -95,12 +95,12 @@ def test_the_full_swarm_is_what_the_benchmark_says_and_the_same_each_time():
     assert len({ip for torrent in plan for ip, _ in torrent.peers}) == 50 * 50 + 2_000
 
 
-def turns_in(order, interval=0.1):
+def turns_in(order, interval=0.1, told=(-1.0, -1.0)):
     """The lead in a swarm of two torrents with refusing peers that dial in this order."""
     plan = make_plan(SwarmShape(num_torrents=2, num_live=0, num_refusing=20, num_dead=0), seed=1)
     addresses = [iter(torrent.peers) for torrent in plan]
     found = [d.Dial(number * interval, *next(addresses[torrent]), number * interval) for number, torrent in enumerate(order)]
-    return turns_of(found, plan, half_open_limit=30).largest_lead
+    return turns_of(found, plan, told, half_open_limit=30).largest_lead
 
 
 def test_torrents_that_take_turns_are_never_more_than_one_attempt_apart():
@@ -109,8 +109,13 @@ def test_torrents_that_take_turns_are_never_more_than_one_attempt_apart():
 
 
 def test_a_torrent_that_dials_out_of_turn_is_ahead():
-    assert turns_in([0, 1, 0, 0, 0, 1]) == 2
-    assert turns_in([0, 1] + [0] * 6) == 5
+    assert turns_in([0, 1, 0, 0, 0, 1]) == 3
+    assert turns_in([0, 1] + [0] * 6) == 6
+
+
+def test_a_torrent_that_never_dials_is_behind_once_it_could_have_begun():
+    assert turns_in([0] * 8) == 8
+    assert turns_in([0] * 8, told=(-1.0, math.inf)) == 0
 
 
 def test_dials_of_one_drain_may_stand_in_any_order():

@@ -52,7 +52,9 @@ def test_no_more_dials_are_half_open_at_any_moment_than_the_limit_says(recording
 
 
 def test_no_torrent_is_ever_more_than_one_attempt_ahead_of_another_of_its_class(recording, dials):
-    turns = turns_of(dials, recording.plan, PROFILE.half_open_limit)
+    start = first_activity(recording.events)
+    told = [when - start for when in recording.told]
+    turns = turns_of(dials, recording.plan, told, PROFILE.half_open_limit)
     assert turns.num_compared > 30
     assert turns.largest_lead <= 1
 
