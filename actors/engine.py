@@ -150,5 +150,5 @@ class Engine:
             max_connects_under_way=settings.half_open_limit, max_connects_pending=2 * settings.half_open_limit,
             connect_timeout=30.0, handshake_timeout=settings.handshake_timeout, piece_buffer_bytes=settings.piece_buffer_bytes,
             read_cache_bytes=settings.read_cache_bytes, upload_slots=settings.upload_slots,
-            max_pipeline_depth=settings.max_pipeline_depth, client_version=CLIENT_VERSION,
+            max_pipeline_depth=settings.max_pipeline_depth, client_version=CLIENT_VERSION, idle_seconds=settings.idle_seconds,
         )

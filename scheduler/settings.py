@@ -48,6 +48,7 @@ class Settings:
     lease_seconds: float = 2.0                          # a grant that nobody used comes back after this; it holds a slot and a token till then
     connect_timeout: float = 10.0                       # seconds, until five samples are there
     handshake_timeout: float = 10.0                     # seconds, both directions
+    idle_seconds: float = 300.0                         # a connection in which neither side was interested for so long may make room
     daemons: int = 1
     listen_host: str = "0.0.0.0"
     listen_port: int = 0                                # 0 = any free one
@@ -63,7 +64,7 @@ _BOUNDS: Final = {                                      # key: (lowest, highest)
     "connection_rate": (0, 10_000), "connection_burst": (1, 10_000), "drain_interval": (0.01, 10),
     "half_open_limit": (1, 10_000), "unanswered_limit": (1, 1_000_000), "router_entries": (64, 10_000_000), "global_connection_limit": (1, 100_000),
     "torrent_connection_limit": (1, 10_000), "incoming_reserve": (0, 0.9), "lease_seconds": (0.1, 600),
-    "connect_timeout": (0.1, 120), "handshake_timeout": (0.1, 120), "daemons": (1, 64), "listen_port": (0, 65_535),
+    "connect_timeout": (0.1, 120), "handshake_timeout": (0.1, 120), "idle_seconds": (0.1, 86_400), "daemons": (1, 64), "listen_port": (0, 65_535),
     "num_want": (0, 1_000), "piece_buffer_bytes": (1 << 20, 16 << 30), "read_cache_bytes": (1 << 20, 16 << 30),
     "upload_slots": (1, 1_000), "max_pipeline_depth": (1, 5_000),
 }

@@ -48,6 +48,11 @@ def rows(engine, torrent) -> list:
     return list(actor.ask(m.GetTorrentSnapshot(), timeout=5).peers)
 
 
+def state_of(engine, torrent) -> str:
+    actor = engine.session._actor_weakref()._torrents[torrent.info_hash].actor
+    return actor.ask(m.GetTorrentSnapshot(with_peers=False), timeout=5).state
+
+
 # ── one ledger ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -96,6 +101,23 @@ def test_peers_by_hand_wait_for_their_turn_like_all_others(tmp_path, torrent):
     for first, begin in enumerate(moments):
         for last, end in enumerate(moments[first:], first):
             assert last - first + 1 <= 10 + 5 * (end - begin + 0.1), "10 + 5 a second; a tenth for the way from grant to log"
+
+
+def test_an_idle_connection_makes_room_for_a_torrent_that_downloads(tmp_path, torrent):
+    (tmp_path / torrent.name).write_bytes(torrent.data)
+    other = make_torrent(tmp_path, 100_000, name="other.bin")
+    peer = FakePeer(other.info_hash, other.data, other.piece_length).start()
+    with running(global_connection_limit=3, incoming_reserve=0.0, idle_seconds=0.1) as engine:
+        engine.add(order_of(torrent, tmp_path, []))
+        wait_until(lambda: state_of(engine, torrent) == "seeding", "the first torrent seeds")
+        leeches = [Leech(engine.addresses[0].port, torrent.info_hash, b"-XX0000-%012d" % number, f"127.0.4.{number + 1}") for number in range(3)]
+        wait_until(lambda: queue_stats(engine).incoming == 3, "every place is taken by somebody who wants nothing")
+        engine.add(order_of(other, tmp_path, [PeerAddress(peer.ip, peer.port)]))
+        wait_until(lambda: state_of(engine, other) == "seeding", "the other torrent found a place and downloaded")
+        assert queue_stats(engine).incoming == 2, "one had to go, the others stay"
+        for leech in leeches:
+            leech.close()
+    stop_all([peer])
 
 
 # ── stop means stop ──────────────────────────────────────────────────────────────────────────────────────────────────────
