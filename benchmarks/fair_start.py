@@ -42,7 +42,7 @@ SECONDS: Final = 90.0
 BETWEEN_STARTS_SECONDS: Final = 2.5                     # an interpreter, an engine and 51 torrents are loaded by then
 MOMENTS: Final = (10, 30)                               # seconds at which torrents without a peer and Jain's index are looked at
 SYN_JITTER_SECONDS: Final = 0.1
-HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "Jain at 10 s", "at 30 s", "lead in a class", "peak half-open", "most in 1 s",
+HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "peers met", "Jain at 10 s", "at 30 s", "lead in a class", "peak half-open", "most in 1 s",
                  "router entries", "CPU s")
 
 
@@ -137,7 +137,8 @@ def row(name: str, runs: list[Run], seconds: float) -> list[str]:
 
     return [
         name, cell(lambda f: f.quantile(0.5), 1), cell(lambda f: f.quantile(0.95), 1), cell(lambda f: f.quantile(1), 1),
-        *(cell(lambda f, moment=moment: f.without_at(moment)) for moment in MOMENTS), *(cell(lambda f, moment=moment: f.jain_at[moment], 2) for moment in MOMENTS),
+        *(cell(lambda f, moment=moment: f.without_at(moment)) for moment in MOMENTS), cell(lambda f: f.num_met),
+        *(cell(lambda f, moment=moment: f.jain_at[moment], 2) for moment in MOMENTS),
         cell(lambda f: f.largest_lead), cell(lambda f: f.peak_half_open), cell(lambda f: f.most_in_one_second), cell(lambda f: f.peak_table_entries),
         cell(lambda f: f.cpu_seconds, 1),
     ]

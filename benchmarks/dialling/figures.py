@@ -27,6 +27,7 @@ class Figures:
     """
 
     first_live: tuple[float, ...]
+    num_met: int                                        # live peers of all torrents that shook hands
     jain_at: dict[int, float]                           # seconds → index of the torrents' attempts
     fairest_at: dict[int, float]                        # the same, distributed as evenly as so many can be
     largest_lead: int                                   # of a torrent over another of its class: see turns.py
@@ -68,6 +69,7 @@ def figures_of(events: Sequence[Sequence], greeted: set[str], told: Sequence[flo
     counts = {moment: [count for count, torrent in zip(attempts_by_torrent(dials, plan, moment), plan, strict=True) if torrent.has_live_peers] for moment in moments}
     return Figures(
         first_live=tuple(when for when, torrent in zip(first, plan, strict=True) if torrent.has_live_peers),
+        num_met=len({dial.ip for dial in dials if dial.answered} & greeted),
         jain_at={moment: jain(count) for moment, count in counts.items()},
         fairest_at={moment: fairest_jain(sum(count), len(count)) for moment, count in counts.items()},
         largest_lead=turns_of(dials, plan, [when - start for when in told], half_open_limit).largest_lead,

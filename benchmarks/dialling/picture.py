@@ -1,17 +1,21 @@
 """Two charts above each other as one SVG: torrents with a peer, and entries in the router's table, over the seconds of a run.
 
+The second has a logarithmic scale, whose lines are the sizes that tables of routers have.
+
 Readable on light and dark pages: the page's own background shows through, text and lines take their colour from the reader's scheme.
 Ours are drawn solid, other clients dashed; each line has its colour and its name in the legend.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmarks.dialling.figures import Figures
 
 WIDTH, PANEL_HEIGHT = 860, 250
 LEFT, RIGHT, TOP, GAP = 60, 220, 34, 70
-COLOURS: Final = ("#2f81f7", "#2da44e", "#8957e5", "#1b9aaa", "#0550ae", "#d9822b", "#d1242f", "#bf3989")
+COLOURS: Final = ("#2f81f7", "#2da44e", "#8957e5", "#1b9aaa", "#bf8700", "#d9822b", "#d1242f", "#bf3989")
+TABLE_SIZES: Final = (16, 64, 256, 1_024, 4_096)
 DASHES: Final = ("", "6 3")
 STYLE: Final = """
 text { font: 12px system-ui, sans-serif; fill: #57606a; }
@@ -29,13 +33,12 @@ def draw(found: dict[str, Figures], seconds: float) -> str:
     waits = {name: torrents_with_a_peer(figures, seconds) for name, figures in found.items()}
     tables = {name: figures.table_entries for name, figures in found.items()}
     num_torrents = max((len(figures.first_live) for figures in found.values()), default=1)
-    highest = max((entries for series in tables.values() for _, entries in series), default=1)
     height = TOP + 2 * PANEL_HEIGHT + GAP + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="Torrents with a peer, and router entries, over time">',
         f"<style>{STYLE}</style>",
-        *panel("Torrents that have found a peer", waits, seconds, num_torrents, TOP),
-        *panel("Entries in the router's connection table", tables, seconds, highest, TOP + PANEL_HEIGHT + GAP),
+        *panel("Torrents that have found a peer", waits, seconds, range(0, num_torrents + 1, 10), lambda count: count / num_torrents, TOP),
+        *panel("Entries in the router's connection table", tables, seconds, TABLE_SIZES, share_of_table, TOP + PANEL_HEIGHT + GAP),
         *legend(list(found)), "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -49,22 +52,25 @@ def torrents_with_a_peer(figures: Figures, seconds: float) -> Series:
     return [*points, (seconds, points[-1][1])]
 
 
-def panel(title: str, lines: dict[str, Series], seconds: float, highest: float, top: float) -> list[str]:
-    """Axes, grid and one line for each client."""
+def share_of_table(entries: float) -> float:
+    """Where a number of entries stands between the smallest and the largest table."""
+    smallest, *_, largest = map(math.log2, TABLE_SIZES)
+    return (min(max(math.log2(max(entries, 1)), smallest), largest) - smallest) / (largest - smallest)
+
+
+def panel(title: str, lines: dict[str, Series], seconds: float, ticks: Sequence[int], share: Callable[[float], float], top: float) -> list[str]:
+    """Axes, grid and one line for each client; `share` says at which part of the height a value stands."""
     right = WIDTH - RIGHT
+
     def x(moment: float) -> float:
         return LEFT + (right - LEFT) * moment / seconds
 
-    step = round_step(highest)
-    ceiling = step * -(-highest // step)
-
     def y(value: float) -> float:
-        return top + PANEL_HEIGHT * (1 - value / ceiling)
+        return top + PANEL_HEIGHT * (1 - share(value))
 
     parts = [f'<text class="title" x="{LEFT}" y="{top - 12:.0f}">{title}</text>']
-    for number in range(int(ceiling / step) + 1):
-        height = y(number * step)
-        parts.append(f'<path class="grid" d="M{LEFT} {height:.1f}H{right}"/><text x="{LEFT - 8}" y="{height + 4:.1f}" text-anchor="end">{number * step:,.0f}</text>')
+    for tick in ticks:
+        parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{right}"/><text x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:,}</text>')
     for moment in range(0, int(seconds) + 1, 10):
         parts.append(f'<text x="{x(moment):.1f}" y="{top + PANEL_HEIGHT + 18:.0f}" text-anchor="middle">{moment} s</text>')
     for number, (name, points) in enumerate(lines.items()):
@@ -86,13 +92,3 @@ def stroke(number: int, name: str) -> str:
     """The colour of the line, and whether it is dashed."""
     dash = DASHES[not name.startswith("Evenswarm")]
     return f'stroke="{COLOURS[number % len(COLOURS)]}"' + (f' stroke-dasharray="{dash}"' if dash else "")
-
-
-def round_step(highest: float) -> float:
-    """1, 2 or 5 times a power of ten, so that there are three to seven lines."""
-    step = 1.0
-    while True:
-        for factor in (1, 2, 5):
-            if highest <= 6 * step * factor:
-                return step * factor
-        step *= 10

@@ -79,6 +79,7 @@ def test_figures_see_who_was_greeted_and_who_was_not():
     assert figures.first_live == (math.inf, 2.5), "the first one never shook hands"
     assert (figures.without_at(2), figures.without_at(10), figures.quantile(0.5), figures.quantile(1)) == (2, 1, 2.5, math.inf)
     assert (figures.num_attempts, figures.peak_half_open, figures.most_in_one_second, figures.peak_table_entries) == (2, 1, 1, 4)
+    assert figures.num_met == 1
     assert figures.jain_at == {10: 1.0, 30: 1.0}
 
 
