@@ -1,18 +1,23 @@
-"""What the connection queue looks like from outside: ConnectionQueue → ConnectionQueueStats. Changes nothing."""
+"""What the connection queue looks like from outside: ConnectionQueue → ConnectionQueueStats. Changes no decision."""
 
 import itertools
 import math
 
-from actors.snapshots import ConnectionQueueStats, TorrentQueueStats
+from actors.snapshots import ConnectionQueueStats, FlowStats, TorrentQueueStats
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.queued_torrent import QueuedTorrent
 
 NUM_NEXT_UP = 20                                        # as many as a panel shows
 
 
-def connection_queue_stats(queue: ConnectionQueue, now: float) -> ConnectionQueueStats:
-    """Return the ledger, the limits and what binds each torrent at the moment `now`. Looks at all torrents."""
-    ledger, limits, bucket = queue.ledger, queue.rules.limits, queue.rules.bucket
+def connection_queue_stats(queue: ConnectionQueue, now: float, flows: dict[str, FlowStats] | None = None) -> ConnectionQueueStats:
+    """Return the ledger, the limits and what binds each torrent at the moment `now`. Looks at all torrents.
+
+    `flows`: what there is to say of other new flows.
+    """
+    ledger, limits, bucket, control = queue.ledger, queue.rules.limits, queue.rules.bucket, queue.rules.control
+    slowdown = control.last_slowdown
+    queue.note_time(now)
     tokens, turns = queue.tokens(now), list(queue.upcoming())
     turn_in = {
         torrent.info_hash: max(turn - tokens, 0.0) / bucket.rate if bucket.rate else 0.0 for turn, torrent in enumerate(turns, start=1)
@@ -31,6 +36,12 @@ def connection_queue_stats(queue: ConnectionQueue, now: float) -> ConnectionQueu
             for torrent in queue.torrents.values()
         },
         incoming=ledger.incoming, unanswered=queue.num_unanswered(now), unanswered_limit=limits.unanswered,
+        pauses=tuple(queue.rules.pauses), granted_last_minute=queue.record.granted,
+        highest_rate=control.most.rate if math.isfinite(control.most.rate) else 0.0, highest_half_open=control.most.half_open,
+        slowdowns=control.num_slowdowns, slowed_by=slowdown.reason if slowdown else "",
+        slowed_before=queue.seconds_since(slowdown.at, now) if slowdown else None,
+        router_flows=queue.num_unanswered(now) + ledger.count.connected, router_flows_limit=queue.rules.most_flows,
+        idle_offered=len(queue.idle), idle_closed=queue.idle.num_closed, flows=flows or {},
     )
 
 
@@ -39,5 +50,7 @@ def _torrent_queue_stats(queue: ConnectionQueue, torrent: QueuedTorrent, now: fl
     return TorrentQueueStats(
         pending=torrent.pending, half_open=torrent.account.half_open, connected=torrent.account.connected,
         granted=torrent.account.granted, waiting_for=queue.waited(torrent, now),
+        is_finished=torrent.is_finished, granted_last_minute=torrent.recent.granted,
+        share_last_minute=torrent.recent.granted / max(queue.record.granted, 1), lag=queue.record.lag(torrent),
         binding=refusal.rule if refusal else "", why=refusal.sentence(turn_in, queue.num_waiting) if refusal else "",
     )

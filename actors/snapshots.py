@@ -90,10 +90,26 @@ class TorrentQueueStats:
     connected: int                                      # handshake complete, both directions
     granted: int                                        # since it was registered
     waiting_for: float                                  # seconds since it began to wait; 0 when it does not
-    # The rule that says no now: rate, half_open, half_open_share, unanswered, global, torrent, retry (it declined), paused,
+    # The rule that says no now: rate, half_open, half_open_share, unanswered, router, global, torrent, retry (it declined), paused,
     # not_its_turn; '' when it asks for nothing
     binding: str
     why: str                                            # the same as a sentence
+    is_finished: bool = False                           # it dials to give: 1 turn in 10
+    granted_last_minute: int = 0
+    share_last_minute: float = 0.0                      # of the grants of all torrents in that minute, 0 to 1
+    lag: float = 0.0                                    # grants in that minute that were due to it less those it got; 0 is fair
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStats:
+    """New flows of one kind that are no dials: announces, `stopped` to trackers. Each kind has limits of its own in the profile."""
+
+    rate_per_second: float
+    burst: int
+    under_way: int
+    under_way_limit: int
+    waiting: int
+    begun: int                                          # since the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,18 @@ class ConnectionQueueStats:
     incoming: int = 0                                   # of the connected ones
     unanswered: int = 0                                 # dials that a router has an entry for, see scheduler/router_memory.py
     unanswered_limit: int = 0
+    pauses: tuple[str, ...] = ()                        # all reasons that hold now; `paused` is the same as a sentence
+    granted_last_minute: int = 0
+    highest_rate: float = 0.0                           # what `rate_per_second` and `half_open_limit` may rise to again, or be set to:
+    highest_half_open: int = 0                          # … they are lower after overload, and in the profile auto
+    slowdowns: int = 0                                  # how often overload halved them, since the start
+    slowed_by: str = ""                                 # why the last time; '' = never
+    slowed_before: float | None = None                  # seconds since then
+    router_flows: int = 0                               # connections and dials that a router has entries for
+    router_flows_limit: int = 0                         # of the profile auto; 0 = not limited as such
+    idle_offered: int = 0                               # connections that may be closed when places are needed
+    idle_closed: int = 0                                # since the start
+    flows: dict[str, FlowStats] = field(default_factory=dict)   # by kind: announce, goodbye
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from scheduler.refusal import Refusal
 from scheduler.settings import Settings
 from scheduler.steady_time import ROUNDING_SECONDS, SteadyTime
 from scheduler.torrent_places import TorrentPlaces
+from scheduler.turn_record import TurnRecord
 
 MAX_HOLD_DOUBLINGS: Final = 6                           # 6.4 s at a drain interval of 100 ms: about as often as a torrent asks by itself
 
@@ -71,7 +72,7 @@ class ConnectionQueue:
         if torrent is None:
             self._torrents[info_hash] = QueuedTorrent(info_hash, weight, self.ledger.open_account(info_hash))
         else:
-            torrent.weight = weight
+            self._places.set_weight(torrent, weight)
 
     def forget(self, info_hash: bytes, now: float) -> FreedGrants | None:
         """The torrent or its actor is gone: free all that it held. None if it was not there."""
@@ -266,6 +267,7 @@ class ConnectionQueue:
     def drain(self, now: float) -> list[GivenSlot]:
         """Grant every slot that tokens and limits allow, to those whose turn it is."""
         seconds = self._time.advance(now)
+        self._places.record.advance(seconds)
         if self.rules.advance(seconds):
             self._places.half_open_limit_changed()
         self._places.end_holds(seconds)
@@ -309,6 +311,11 @@ class ConnectionQueue:
         """How many torrents a slot would help now."""
         return self._places.num_waiting
 
+    @property
+    def record(self) -> TurnRecord:
+        """What each torrent got in the last minute; as of the last drain."""
+        return self._places.record
+
     def upcoming(self) -> Iterator[QueuedTorrent]:
         """The order in which turns come, as it looks now."""
         return self._places.upcoming()
@@ -316,6 +323,14 @@ class ConnectionQueue:
     def refusal_of(self, torrent: QueuedTorrent, now: float) -> Refusal | None:
         """Return the rule that says no to the torrent now; None if it asks for nothing."""
         return self._places.refusal_of(torrent, self._time.at(now))
+
+    def note_time(self, now: float) -> None:
+        """Let the record of the last minute end now."""
+        self._places.record.advance(self._time.at(now))
+
+    def seconds_since(self, moment: float, now: float) -> float:
+        """Return how long ago a moment in steady seconds was."""
+        return self._time.at(now) - moment
 
     def waited(self, torrent: QueuedTorrent, now: float) -> float:
         """Return for how many seconds the torrent has waited for its next grant; 0 when it asks for nothing."""

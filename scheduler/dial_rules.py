@@ -121,10 +121,9 @@ class DialRules:
     def refusal_to_torrents_with_peers(self, now: float, somebody_has_no_peer: bool) -> Refusal | None:
         """Return the rule that lets only torrents without a peer dial: half of what a router remembers is kept for them."""
         if self.limits.router_entries:
-            full = int(self.limits.router_entries * FULL)
-            flows, most = self.num_flows(now), full // 2 if somebody_has_no_peer else full
+            flows, most = self.num_flows(now), self.most_flows // 4 if somebody_has_no_peer else self.most_flows
             if flows >= most:
-                kept = ", half is kept for torrents without a peer" if somebody_has_no_peer else ""
+                kept = ", the others are kept for torrents without a peer" if somebody_has_no_peer else ""
                 return Refusal(r.ROUTER, flows, most, reason=self._router_text() + kept)
         if not somebody_has_no_peer:
             return None
@@ -149,6 +148,11 @@ class DialRules:
     def num_flows(self, now: float) -> int:
         """Return how many entries of a router's table are ours: connections, and what `num_unanswered` counts."""
         return self.num_unanswered(now) + self._ledger.count.connected
+
+    @property
+    def most_flows(self) -> int:
+        """How many of these there may be for torrents that have a peer; 0 = not limited as such."""
+        return int(self.limits.router_entries * FULL)
 
     def has_claim_to_a_first_peer(self, num_fruitless: int) -> bool:
         """Tell whether a torrent that has no peer, and got none by so many dials in a row, comes before those that have one."""

@@ -1,9 +1,10 @@
 """QueuedTorrent: what the connection queue knows of one torrent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from scheduler.grant_ledger import Account
+from scheduler.turn_record import RecentTurns
 
 IDLE: Final = "idle"                                    # asks for nothing
 WAITING: Final = "waiting"                              # its turn comes; any other place is named after the rule that keeps it there
@@ -30,3 +31,8 @@ class QueuedTorrent:
     hold_reason: str = ""
     num_declines: int = 0                               # in a row
     keeps_its_turn: bool = False                        # comes back to the front of the ring
+    recent: RecentTurns = field(default_factory=RecentTurns)
+
+    def turn_class(self) -> tuple[bool, bool]:
+        """Return what tells its class from others: torrents of one class take turns as equals, by their weights."""
+        return self.is_among_finished, self.has_peers

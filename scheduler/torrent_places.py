@@ -24,6 +24,7 @@ from scheduler.refusal import Refusal
 from scheduler.shared_turns import SharedTurns
 from scheduler.steady_time import ROUNDING_SECONDS
 from scheduler.torrent_turns import WHOLE_TURN, interleaved
+from scheduler.turn_record import TurnRecord
 from scheduler.withdrawable_heap import WithdrawableHeap
 
 DOWNLOADER_TURNS: Final = 9                             # of torrents that download, for one turn of a finished one
@@ -39,6 +40,7 @@ class TorrentPlaces:
         self._earned = 0.0                              # turns that finished torrents have earned; at most 1
         self._full: dict[bytes, QueuedTorrent] = {}
         self._held: WithdrawableHeap[QueuedTorrent] = WithdrawableHeap()
+        self.record = TurnRecord()
 
     @property
     def num_waiting(self) -> int:
@@ -53,6 +55,14 @@ class TorrentPlaces:
     def upcoming(self) -> Iterator[QueuedTorrent]:
         """The order in which turns come, as it looks now."""
         return interleaved(self._downloading, self._finished, self._earned, self._share_of_finished())
+
+    def set_weight(self, torrent: QueuedTorrent, weight: float) -> None:
+        """It has another priority."""
+        waits = torrent.recent.clock is not None
+        self.record.left(torrent)
+        torrent.weight = weight
+        if waits:
+            self.record.joined(torrent)
 
     def settle(self, torrent: QueuedTorrent) -> bool:
         """Move the torrent to the place where it belongs now. Return False if it is there already."""
@@ -90,6 +100,7 @@ class TorrentPlaces:
             self._earned = min(self._earned + self._share_of_finished(), 1.0)
         elif self._downloading:
             self._earned = max(self._earned - 1, 0.0)
+        self.record.was_granted(torrent)
         turns = self._turns_of(torrent)
         (turns.below_share if torrent.place == WAITING else turns.at_share).served(torrent)
 
@@ -211,6 +222,7 @@ class TorrentPlaces:
         return self._rules.refusal_to_torrents_with_peers(now, self._downloading.has_members_without_peers)
 
     def _leave(self, torrent: QueuedTorrent) -> None:
+        self.record.left(torrent)
         match torrent.place:
             case "waiting":          self._turns_of(torrent).below_share.ring_of(torrent).leave(torrent)
             case "half_open_share":  self._turns_of(torrent).at_share.ring_of(torrent).leave(torrent)
@@ -222,6 +234,9 @@ class TorrentPlaces:
             case "waiting":
                 self._turns_of(torrent).below_share.ring_of(torrent).join(torrent, in_front=torrent.keeps_its_turn)
                 torrent.keeps_its_turn = False
-            case "half_open_share":  self._turns_of(torrent).at_share.ring_of(torrent).join(torrent)
+                self.record.joined(torrent)
+            case "half_open_share":
+                self._turns_of(torrent).at_share.ring_of(torrent).join(torrent)
+                self.record.joined(torrent)
             case "torrent":          self._full[torrent.info_hash] = torrent
             case "retry":            self._held.push(torrent, torrent.held_until)
