@@ -14,7 +14,6 @@ Each round has a swarm of its own, the same for all clients.
 """
 
 import argparse
-import math
 import shutil
 import signal
 import statistics
@@ -34,12 +33,13 @@ from benchmarks.dialling.figures import Figures
 from benchmarks.dialling.picture import draw
 from benchmarks.dialling.plan import FULL
 from benchmarks.dialling.run import Recording, RunFailed, await_end, is_complete, recorded, start
-from scheduler.settings import PROFILES
+from scheduler.dial_rate_control import CAREFUL_START
+from scheduler.settings import AUTO, PROFILES
 
 DOCUMENT: Final = contestants.ROOT / "docs" / "fairness.md"
 PICTURE: Final = contestants.ROOT / "docs" / "fair_start.svg"
 SECONDS: Final = 90.0
-BETWEEN_STARTS_SECONDS: Final = 2.5                     # an interpreter, an engine and 51 torrents are loaded by then
+BETWEEN_STARTS_SECONDS: Final = 2.0                     # an interpreter, an engine and 51 torrents are loaded by then
 MOMENTS: Final = (10, 30)                               # seconds at which torrents without a peer and Jain's index are looked at
 SYN_JITTER_SECONDS: Final = 0.1
 HEADER: Final = ("client", "first peer p50 s", "p95 s", "max s", "without at 10 s", "at 30 s", "peers met", "Jain at 10 s", "at 30 s", "lead in a class", "peak half-open", "most in 1 s",
@@ -62,7 +62,7 @@ GOALS: Final = {
     "moderate": Goal(half_open=60, entries=650, p95=14, last=25),
     "aggressive": Goal(half_open=100),
     "weak-router": Goal(half_open=15, entries=380, jain=None),
-    "auto": Goal(half_open=200, entries=520, last=15, jain=None),
+    AUTO: Goal(half_open=200, entries=520, last=15, jain=None),
 }
 
 
@@ -76,10 +76,11 @@ class Run:
 
 def run_of(name: str, recording: Recording, seconds: float) -> Run:
     """Raises NobodyDialled."""
-    profile = PROFILES.get(clients.profile_of(name))
-    figures = recording.figures(seconds, math.inf if profile is None else profile.half_open_limit)
-    if profile is None or name.endswith(" auto"):           # whose rate changes
-        return Run(figures, None)
+    if (key := clients.profile_of(name)) is None:
+        return Run(recording.figures(seconds), None)
+    profile = PROFILES[key]                             # of `auto` the most that it rises to; its shares are those of the least
+    half_open_limit = CAREFUL_START.half_open if key == AUTO else profile.half_open_limit
+    figures = recording.figures(seconds, half_open_limit)
     return Run(figures, excess_over_bucket(figures.begun, profile.rate_per_second, profile.burst))
 
 
@@ -149,11 +150,9 @@ def goal_line(profile: str, goal: Goal, runs: list[Run]) -> str:
     def values(of: Callable[[Figures], float]) -> list[float]:
         return [of(run.figures) for run in runs]
 
-    demands = [(f"half-open ≤ {goal.half_open}", max(values(lambda f: f.peak_half_open)), goal.half_open)]
-    if all(run.excess is not None for run in runs):
-        demands.append(("attempts in every window ≤ burst + rate × window", max(run.excess for run in runs), allowed_excess(profile)))
-    if profile != "auto":
-        demands.append(("lead in a class ≤ 1", max(values(lambda f: f.largest_lead)), 1))
+    demands = [(f"half-open ≤ {goal.half_open}", max(values(lambda f: f.peak_half_open)), goal.half_open),
+               ("attempts in every window ≤ burst + rate × window", max(run.excess for run in runs), allowed_excess(profile)),
+               ("lead in a class ≤ 1", max(values(lambda f: f.largest_lead)), 1)]
     if goal.entries is not None:
         demands.append((f"router entries ≤ {goal.entries}", max(values(lambda f: f.peak_table_entries)), goal.entries))
     if goal.last is not None:
@@ -191,7 +190,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=f"how long each client is watched (default {SECONDS:.0f})")
     parser.add_argument("--client", action="append", choices=clients.NAMES, help="may be repeated; all when not given")
     parser.add_argument("--together", type=int, default=len(clients.NAMES), metavar="N", help="how many run at the same time (default: all)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave there what was recorded, and Evenswarm's logs; what is there already is not run again")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="leave there what was recorded, and Evenswarm's logs; rounds that are there already are not run again")
     parser.add_argument("--write", action="store_true", help=f"put the table into {DOCUMENT.relative_to(contestants.ROOT)}, the picture beside it")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.together < 1 or arguments.seconds < MOMENTS[-1]:
