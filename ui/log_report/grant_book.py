@@ -11,6 +11,8 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from ui.log_report.kind_counts import count_kind
+
 LEASED: Final = "leased"
 HALF_OPEN: Final = "half_open"
 CONNECTED: Final = "connected"
@@ -133,7 +135,7 @@ class GrantBook:
         if grant is None or grant.state != HALF_OPEN:
             state = self._ended.get(grant_id, "was never given") if grant is None else f"is {grant.state}"
             return self._fault(grant_id, f"an attempt with grant {grant_id} ended ({outcome}), but that grant {_had(state)}"), False
-        self.ends[outcome] += 1
+        count_kind(self.ends, outcome)
         if outcome == CONNECTED:
             self._move(grant_id, grant, CONNECTED, at)
         else:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ui.log_report.judge import Judge
-from ui.log_report.log_lines import LogEvent
+from ui.log_report.kind_counts import count_kind
+from ui.log_report.log_lines import MOST_CHARACTERS, LogEvent
 from ui.log_report.start_windows import StartWindows
 from ui.log_report.timeline import BinCounts, BinPeaks, Timeline
-from ui.log_report.torrent_figures import TorrentFigures, TurnOrder, count_kind, jain
+from ui.log_report.torrent_figures import TorrentFigures, TurnOrder, jain
 from ui.log_report.violations import Violation, Violations
 
 MAX_TORRENTS: Final = 1_000                             # with figures of their own; about 4 KiB each. The rest is summed
@@ -37,7 +38,7 @@ class RunReport:
         self.is_whole = is_whole
         self.first_line = self.last_line = first.line
         self.began = self.ended = first.at              # monotonic seconds
-        self.began_at = first.fields.get("timestamp") if isinstance(first.fields.get("timestamp"), str) else ""
+        self.began_at = str(first.fields.get("timestamp", ""))[:MOST_CHARACTERS]    # wall clock, for people
         self.version = ""
         self.num_events = 0
         self.num_gaps = 0                               # damaged lines, and lines that the engine could not write
@@ -57,7 +58,7 @@ class RunReport:
         ):
             self.timeline.keep(series)
         self._violations = violations
-        self._turns = TurnOrder()
+        self._turns = {False: TurnOrder(), True: TurnOrder()}     # of torrents without and with peers
         self._other_hashes: set[str] = set()
 
     @property
@@ -112,6 +113,7 @@ class RunReport:
             case "connect_started":     self._dial_started(event)
             case "connect_failed":      count_kind(self._of(event).outcomes, event.text("outcome"))
             case "peer_connected":      self._peer_connected(event)
+            case "peer_disconnected":   self._note_class(self._of(event))
             case "torrent_completed":   self._of(event).completed = event.at
 
     def _of(self, event: LogEvent) -> TorrentFigures:
@@ -137,7 +139,7 @@ class RunReport:
         if torrent.first_request is None:
             torrent.first_request = event.at
         if torrent.pending == 0:
-            torrent.waits_since_turn = self._turns.number
+            self._turns[torrent.has_peers].join(torrent)
         torrent.pending = count
         torrent.asked_over_time.raise_to(self.timeline.place, 1)
 
@@ -148,7 +150,7 @@ class RunReport:
         torrent.pending = max(torrent.pending - 1, 0)
         torrent.grants_over_time.values[self.timeline.place] += 1
         if torrent is not self.others:
-            lag = self._turns.granted(torrent)
+            lag = self._turns[torrent.has_peers].granted(torrent)
             torrent.lag = max(torrent.lag, lag)
             self.lag_over_time.raise_to(self.timeline.place, lag)
 
@@ -166,11 +168,20 @@ class RunReport:
         self.starts_over_time.raise_to(self.timeline.place, self.windows.add(event.at))
 
     def _peer_connected(self, event: LogEvent) -> None:
+        torrent = self._of(event)
+        self._note_class(torrent)
         if not event.flag("incoming"):
-            torrent = self._of(event)
             count_kind(torrent.outcomes, "connected")
             if torrent.first_peer is None:
                 torrent.first_peer = event.at
+
+    def _note_class(self, torrent: TorrentFigures) -> None:
+        """Who has a peer now has turns among those that have."""
+        of_torrent = self.judge.book.by_torrent.get(torrent.info_hash)
+        has_peers = of_torrent is not None and of_torrent.connected > 0
+        if has_peers is not torrent.has_peers:
+            torrent.has_peers = has_peers
+            self._turns[has_peers].join(torrent)
 
     # ── levels ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -40,14 +40,14 @@ class TokenLevel:
     def __init__(self) -> None:
         self.rate: float | None = None                  # dials per second; 0 = unlimited, None = not told
         self.burst = 0
+        self.num_told = 0                               # rates: more than one means that the bound changed
         self.most_used = 0.0                            # of the burst: how near to the bound it came
         self._tokens = 0.0
         self._counted_until = 0.0
 
-    @property
-    def is_judged(self) -> bool:
-        """Tell whether there is a bound."""
-        return bool(self.rate)
+    def bound(self, seconds: float) -> float | None:
+        """Return how many dials may begin in a window of this length; None where the rate is unlimited, not told, or was changed."""
+        return self.burst + self.rate * seconds if self.rate and self.num_told == 1 else None
 
     def set_rate(self, rate: float, burst: int, num_leases: int, at: float) -> None:
         """From now on another bound. Leases that are out keep the tokens that they had under the old one."""
@@ -56,6 +56,7 @@ class TokenLevel:
         else:
             self._refill(at)
         self.rate, self.burst, self._counted_until = rate, burst, at
+        self.num_told += 1
         self._tokens = max(min(self._tokens, float(burst)), float(num_leases))
 
     def forget(self, at: float) -> None:

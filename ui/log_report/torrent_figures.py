@@ -8,9 +8,8 @@ from typing import Final
 from ui.log_report.timeline import BinCounts, BinPeaks
 from ui.log_report.wait_counts import WaitCounts
 
-MAX_KINDS: Final = 20                                   # of outcomes or reasons; ours are below ten, what else comes is summed
-OTHER: Final = "other"
 MOST_LAG: Final = 8                                     # means: this much or more
+JAIN_SECONDS: Final = 10.0                              # in which 20 torrents have five turns each at 10 a second
 
 
 @dataclass(slots=True, eq=False)
@@ -29,11 +28,12 @@ class TorrentFigures:
     first_request: float | None = None
     first_peer: float | None = None                     # that it dialled
     completed: float | None = None
-    lag: int = 0                                        # the most turns of one other torrent while this one waited for its turn
+    lag: int = 0                                        # the most turns of one other of its class while this one waited for its own
     grants_over_time: BinCounts = field(default_factory=BinCounts)
     asked_over_time: BinPeaks = field(default_factory=BinPeaks)     # 1 where it could have used a grant
     pending: int = 0                                    # of the level told, what is not granted yet
-    waits_since_turn: int = 0                           # the number of the grant, of all, after which it began to wait
+    has_peers: bool = False                             # its class: who has none comes first, so only equals are compared
+    waits_since_turn: int = 0                           # the number of the grant, of its class, after which it began to wait
     recent_turns: tuple[int, ...] = ()                  # the numbers of its last grants, the newest first
 
     @property
@@ -46,13 +46,8 @@ class TorrentFigures:
         return None if moment is None or self.first_request is None else max(moment - self.first_request, 0.0)
 
 
-def count_kind(counter: Counter[str], kind: str) -> None:
-    """Count one more, under its name while there is room for names."""
-    counter[kind if kind in counter or len(counter) < MAX_KINDS else OTHER] += 1
-
-
 class TurnOrder:
-    """How often one torrent was overtaken by another: with turns, once; MOST_LAG or more is not told apart.
+    """The grants of one class of torrents, and how often one was overtaken by another; MOST_LAG or more is not told apart.
 
     For k turns it suffices to know the latest start of k grants to one and the same torrent: who has waited since before that start
     saw them all.
@@ -61,6 +56,10 @@ class TurnOrder:
     def __init__(self) -> None:
         self.number = 0                                 # of grants
         self._latest_starts = [0] * (MOST_LAG + 1)      # by k
+
+    def join(self, torrent: TorrentFigures) -> None:
+        """From now on the torrent is of this class: turns of before are no lag."""
+        torrent.waits_since_turn, torrent.recent_turns = self.number, ()
 
     def granted(self, torrent: TorrentFigures) -> int:
         """The torrent got a grant: return its lag, and note that it had a turn."""
@@ -83,14 +82,15 @@ def jain(shares: Iterable[int]) -> float | None:
     return sum(shares) ** 2 / (len(shares) * squares) if squares else None
 
 
-def jain_over_time(torrents: Iterable[TorrentFigures], num_bins: int) -> list[float | None]:
-    """Return Jain's index of the grants of each bin, among those that asked in it; None where fewer than two did or nothing was granted."""
-    torrents = list(torrents)
+def jain_over_time(torrents: Iterable[TorrentFigures], num_bins: int, bin_seconds: float) -> list[float | None]:
+    """Return for each bin Jain's index of the grants of the JAIN_SECONDS that end with it, among the torrents that asked all that time.
+
+    None where they are fewer than two, or nothing was granted. A shorter time would have fewer grants than torrents, which is no unfairness.
+    """
+    torrents, reach = list(torrents), max(round(JAIN_SECONDS / bin_seconds), 1)
     indices: list[float | None] = []
     for place in range(num_bins):
-        shares = [
-            torrent.grants_over_time.values[place] for torrent in torrents
-            if torrent.asked_over_time.values[place] or torrent.grants_over_time.values[place]
-        ]
+        places = slice(max(place + 1 - reach, 0), place + 1)
+        shares = [sum(torrent.grants_over_time.values[places]) for torrent in torrents if all(torrent.asked_over_time.values[places])]
         indices.append(jain(shares) if len(shares) > 1 else None)
     return indices
