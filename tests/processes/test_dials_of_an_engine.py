@@ -148,6 +148,25 @@ def test_a_stop_with_dials_under_way_cancels_them_at_once_and_blames_nobody(tmp_
     assert not client.named("torrent_stop_overdue")
 
 
+# ── timeouts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_dials_that_hang_are_given_up_sooner_once_five_others_were_answered(tmp_path, torrent):
+    other = make_torrent(tmp_path, 1_000_000, name="other.bin")
+    answering = [FakePeer(other.info_hash, other.data, other.piece_length, mute=True, ip=f"127.0.3.{number}").start() for number in range(1, 6)]
+    with deaf_address() as (ip, port):
+        peers = [f"{peer.ip}:{peer.port}" for peer in answering]
+        arguments = [str(torrent.path), str(other.path), "--dir", str(tmp_path / "ours"), "--offline", "--listen", "127.0.0.1:0"]
+        for address in (f"{ip}:{port}", *peers):        # both torrents get all of them
+            arguments += ["--peer", address]
+        with EvenswarmProcess(tmp_path, "download", *arguments) as client:
+            given_up = [client.wait_for("connect_failed", peer=f"{ip}:{port}", info_hash=each.info_hash.hex()) for each in (torrent, other)]
+            first = client.wait_for("connect_started", peer=f"{ip}:{port}")
+    assert first["timeout"] == 10.0
+    assert {event["reason"] for event in given_up} == {"no answer within 3 s"}
+    stop_all(answering)
+
+
 # ── ourselves ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
