@@ -161,7 +161,7 @@ def goal_line(profile: str, goal: Goal, runs: list[Run]) -> str:
         demands.append((f"p95 of the first peer ≤ {goal.p95:.0f} s", statistics.median(values(lambda f: f.quantile(0.95))), goal.p95))
     if goal.jain is not None:
         demands.append((f"Jain at {MOMENTS[-1]} s ≥ {goal.jain}", -statistics.median(values(lambda f: f.jain_at[MOMENTS[-1]])), -goal.jain))
-    missed = [f"{what} ({abs(found):,.2f})" for what, found, bound in demands if found > bound]
+    missed = [f"{what} ({abs(found):,.4g})" for what, found, bound in demands if found > bound]
     return f"- `{profile}`: {'; '.join(what for what, _, _ in demands)}: " + (f"**missed**: {'; '.join(missed)}." if missed else "reached.")
 
 

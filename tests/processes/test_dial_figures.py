@@ -1,6 +1,7 @@
 """What the benchmark of the first connections computes from packets: known cases, and that each figure can be bad."""
 
 import math
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from benchmarks.dialling import dials as d
 from benchmarks.dialling.figures import figures_of
+from benchmarks.dialling.picture import draw
 from benchmarks.dialling.plan import DEAD_PORT, FULL, LIVE_PORT, REFUSING_PORT, TRACKER_PORT, SwarmShape, make_plan
 from benchmarks.dialling.recorder import CLOSED, RESET, SYN, SYN_ACK
 from benchmarks.dialling.turns import turns_of
@@ -121,3 +123,12 @@ def test_a_torrent_that_never_dials_is_behind_once_it_could_have_begun():
 
 def test_dials_of_one_drain_may_stand_in_any_order():
     assert turns_in([0, 0, 0, 1, 1, 1], interval=0.001) == 0
+
+
+def test_the_picture_is_xml_with_every_client_in_both_charts():
+    plan = make_plan(SwarmShape(num_torrents=2, num_live=1, num_refusing=0, num_dead=0), seed=1)
+    (ip, port), = plan[0].peers
+    events = [event(100, SYN, ip, port), event(100.5, SYN_ACK, ip, port)]
+    figures = figures_of(events, {ip}, [100.0] * 2, plan, 90.0, [(100.0, 1), (150.0, 5_000)], 1.0)
+    picture = ElementTree.fromstring(draw({"Evenswarm auto": figures, "aria2": figures}, 90.0))
+    assert [title.text for title in picture.iter("{http://www.w3.org/2000/svg}title")] == ["Evenswarm auto", "aria2"] * 2
