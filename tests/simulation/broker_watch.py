@@ -81,7 +81,8 @@ class BrokerWatch:
         self._had_peers: dict[int, bool] = {}
         self._rings: dict[tuple, OrderedDict[bytes, WatchedTorrent]] = {}
         self._eligible: dict[bytes, WatchedTorrent] = {}            # asks, is not held, has room
-        self._active: set[bytes] = set()
+        self._active: set[bytes] = set()                # asks, or has a dial under way: they share the half-open slots
+        self._dialling: dict[bytes, WatchedTorrent] = {}
         self._share = 0
         self._over_share: set[bytes] = set()
         self._turn = 0
@@ -251,8 +252,7 @@ class BrokerWatch:
         """Two torrents of one class that both stay eligible: their grants differ by at most one."""
         ring = self._rings.get(torrent.ring)
         if ring and torrent.weight <= 1:                # who has three turns in a row is looked at by scenarios
-            while (first := next(iter(ring.values()))) is not torrent and first.in_flight >= self._share:
-                self._join_ring(first, waits=True)      # its share became smaller
+            first = next(iter(ring.values()))
             passed_over = first is not torrent and torrent.turn_is_grant and first.turn < torrent.turn
             violated(passed_over, "turns", f"{torrent.info_hash.hex()[:8]} had two turns, {first.info_hash.hex()[:8]} waited and had none")
         self._turn += 1
@@ -443,6 +443,10 @@ class BrokerWatch:
         else:
             self._eligible.pop(torrent.info_hash, None)
         self._join_ring(torrent, asks and not held)
+        if here and torrent.in_flight:
+            self._dialling[torrent.info_hash] = torrent
+        else:
+            self._dialling.pop(torrent.info_hash, None)
         is_active = (asks and not held) or (here and torrent.in_flight > 0)
         if is_active is not (torrent.info_hash in self._active):
             (self._active.add if is_active else self._active.discard)(torrent.info_hash)
@@ -465,7 +469,11 @@ class BrokerWatch:
     def _shares_changed(self) -> None:
         limit = self._half_open_limit_seen = self.broker._queue.rules.limits.half_open
         share = -(-limit // max(len(self._active), 1))
-        grew, self._share = share > self._share, share
-        if grew:
+        before, self._share = self._share, share
+        if share > before:
             for info_hash in sorted(self._over_share):
                 self._join_ring(self.torrents[info_hash], waits=True)
+        elif share < before:
+            for torrent in self._dialling.values():     # never more than there are half-open slots
+                if torrent.ring is not None:
+                    self._join_ring(torrent, waits=True)

@@ -219,7 +219,9 @@ class SimulatedDaemon:
             self._end(dial, dm.LOCAL_BUSY, "this machine can open no connection now")
             return
         if not self.network.is_up:
-            self._network_is_lost(dial)
+            self._network_is_lost()
+            if dial.order.grant_id in self.dials:
+                self._end(dial, dm.UNREACHABLE, dm.NO_ROUTE)
             return
         dial.is_under_way, dial.sent_at = True, self.world.now
         self._num_connecting += 1
@@ -234,9 +236,13 @@ class SimulatedDaemon:
     def _set_deadline(self, dial: SimulatedDial) -> None:
         if dial.deadline is not None:
             dial.deadline.kill()
-        text = f"no answer within {dial.timeout:g} s"
-        remaining = dial.sent_at + dial.timeout - self.world.now
-        dial.deadline = self.world.later(remaining, lambda: self._end(dial, dm.TIMED_OUT, text))
+        dial.deadline = self.world.later(dial.sent_at + dial.timeout - self.world.now, lambda: self._timed_out(dial))
+
+    def _timed_out(self, dial: SimulatedDial) -> None:
+        if self.network.is_up:
+            self._end(dial, dm.TIMED_OUT, f"no answer within {dial.timeout:g} s")
+        else:
+            self._network_is_lost()
 
     def _change_timeouts(self, order: dm.ChangeDialTimeouts) -> None:
         for dial in [dial for dial in self.dials.values() if dial.order.info_hash == order.info_hash]:
@@ -323,13 +329,11 @@ class SimulatedDaemon:
 
     # ── obstacles ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _network_is_lost(self, dial: SimulatedDial) -> None:
+    def _network_is_lost(self) -> None:
         """No route to anybody: what is under way ends, by nobody's fault."""
         self._obstacle_came(NETWORK, NETWORK_TEXT, lambda: self.network.is_up)
         for other in [other for other in self.dials.values() if other.is_under_way and not other.is_handshaking]:
             self._end(other, dm.CANCELLED, "the network was lost")
-        if dial.order.grant_id in self.dials:
-            self._end(dial, dm.UNREACHABLE, dm.NO_ROUTE)
 
     def _obstacle_came(self, obstacle: str, reason: str, is_gone: Callable[[], bool]) -> None:
         """Tell it once, and look each second whether it is gone."""

@@ -122,7 +122,7 @@ def test_a_queue_that_was_empty_between_two_bursts_lost_no_token():
     swarm.run(10)
     assert len(first.dials) == 20
     second = swarm.add(refuses=20)
-    swarm.run(0.15)
+    swarm.run(0.4)
     assert len(second.dials) == 20
 
 
