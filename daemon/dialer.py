@@ -13,8 +13,10 @@ from typing import Any
 from daemon.dial_obstacles import DialObstacles
 from daemon.raw_socket import (
     DESCRIPTOR_ERRORS,
+    FORBIDDEN_ERRORS,
     NO_ROUTE_ERRORS,
     WRITE,
+    NotAnAddress,
     dial_outcome,
     has_route,
     open_tcp_socket,
@@ -81,6 +83,11 @@ class Dialer:
         else:
             self._failed(attempt, LOCAL_BUSY, f"{self._max_pending} dials wait already for {self._max_under_way} under way")
 
+    def set_limits(self, max_under_way: int, max_pending: int) -> None:
+        """Other limits from now on. What is under way or waits already stays."""
+        self._max_under_way, self._max_pending = max_under_way, max_pending
+        self._connect_next()
+
     def change_timeouts(self, info_hash: bytes, timeout: float) -> None:
         """Give all dials of this torrent that are under way or wait this timeout; those that are over it end in the loop's next turn."""
         timeout, now = min(timeout, self._max_timeout), self._clock()
@@ -114,12 +121,15 @@ class Dialer:
         attempt.connecting_since = self._clock()
         try:
             attempt.socket = open_tcp_socket(attempt.ip)
-            code = attempt.socket.connect_ex((attempt.ip, attempt.port))
-        except OSError as error:                        # also an address that is none
-            self._not_sent(attempt, error.errno, reason_of(error))
+        except NotAnAddress as error:
+            self._end(attempt, UNREACHABLE, str(error))
             return
+        except OSError as error:
+            self._not_sent(attempt, error.errno)
+            return
+        code = attempt.socket.connect_ex((attempt.ip, attempt.port))
         if code not in (0, errno.EINPROGRESS):
-            self._not_sent(attempt, code, reason_of(code))
+            self._not_sent(attempt, code)
             return
         self._obstacles.found_route(attempt.ip)
         attempt.watcher = self._loop.io(attempt.socket.fileno(), WRITE)
@@ -130,16 +140,16 @@ class Dialer:
         attempt.timer = self._loop.timer(seconds)
         attempt.timer.start(self._timed_out, attempt)
 
-    def _not_sent(self, attempt: Attempt, code: int, reason: str) -> None:
+    def _not_sent(self, attempt: Attempt, code: int) -> None:
         """It failed on this machine, at once."""
         if code in DESCRIPTOR_ERRORS:
-            self._obstacles.no_descriptors(reason)
+            self._obstacles.no_descriptors(reason_of(code))
         if code in NO_ROUTE_ERRORS and not has_route(attempt.ip):
             if self._obstacles.no_route(attempt.ip):
                 self._end_unroutable()
             self._end(attempt, UNREACHABLE, NO_ROUTE)
         else:
-            self._end(attempt, dial_outcome(code), reason)
+            self._end(attempt, LOCAL_BUSY if code in FORBIDDEN_ERRORS else dial_outcome(code), reason_of(code))
 
     def _end_unroutable(self) -> None:
         """The network is gone: what is under way cannot be answered, which is nobody's fault."""

@@ -19,18 +19,26 @@ _ANY_PORT = 9
 # This machine lacks something for the moment (descriptors, memory, free ports): never the fault of whom we dial.
 DESCRIPTOR_ERRORS = frozenset({errno.EMFILE, errno.ENFILE})
 BUSY_ERRORS = DESCRIPTOR_ERRORS | {errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
-FORBIDDEN_ERRORS = frozenset({errno.EPERM, errno.EACCES})   # by a firewall or a rule of this machine
-# At once, before a packet left: this machine has no way there, or no address of that family.
-NO_ROUTE_ERRORS = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+# What connecting says at once, before a packet left. By a firewall or a security module of this machine; later it would be a router's
+# word (ICMPv6) about the address:
+FORBIDDEN_ERRORS = frozenset({errno.EPERM, errno.EACCES})
+# This machine has no way there (EACCES, EINVAL: a route of the kinds `prohibit` and `blackhole`), or no address of that family:
+NO_ROUTE_ERRORS = frozenset({
+    errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL,
+})
 _OUTCOMES = {
-    **dict.fromkeys(BUSY_ERRORS | FORBIDDEN_ERRORS, LOCAL_BUSY),
+    **dict.fromkeys(BUSY_ERRORS, LOCAL_BUSY),
     errno.ECONNREFUSED: REFUSED, errno.ECONNRESET: REFUSED,
     errno.ETIMEDOUT: TIMED_OUT,
 }
 
 
+class NotAnAddress(ValueError):
+    """Somebody named a host to dial by something else than its IP address."""
+
+
 def has_route(ip: str) -> bool:
-    """Tell whether this machine knows a way to `ip`. Nothing is sent: connecting a datagram socket only looks it up."""
+    """Tell whether this machine knows a way to the IP address `ip`. Nothing is sent: connecting a datagram socket only looks it up."""
     try:
         with RawSocket(patched.AF_INET6 if ":" in ip else patched.AF_INET, patched.SOCK_DGRAM) as sock:
             return sock.connect_ex((ip, _ANY_PORT)) not in NO_ROUTE_ERRORS
@@ -39,12 +47,12 @@ def has_route(ip: str) -> bool:
 
 
 def open_tcp_socket(ip: str) -> Any:
-    """Return a non-blocking TCP socket of the family of `ip`. Raises OSError, also for a name: looking it up would block."""
+    """Return a non-blocking TCP socket of the family of `ip`. Raises OSError; NotAnAddress for a name: looking it up would block."""
     family = patched.AF_INET6 if ":" in ip else patched.AF_INET
     try:
         patched.inet_pton(family, ip)
     except OSError:
-        raise OSError(errno.EINVAL, f"{ip!r} is not an IP address") from None
+        raise NotAnAddress(f"{ip!r} is not an IP address") from None
     sock = RawSocket(family, patched.SOCK_STREAM)
     sock.setblocking(False)
     return sock

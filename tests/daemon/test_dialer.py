@@ -59,10 +59,10 @@ def test_what_is_no_address_is_unreachable_and_is_not_looked_up(ip):
 
 @pytest.mark.parametrize(("code", "outcome"), [
     (errno.ECONNREFUSED, dm.REFUSED), (errno.ECONNRESET, dm.REFUSED), (errno.ETIMEDOUT, dm.TIMED_OUT),
-    (errno.EHOSTUNREACH, dm.UNREACHABLE), (errno.ENETUNREACH, dm.UNREACHABLE),
+    (errno.EHOSTUNREACH, dm.UNREACHABLE), (errno.ENETUNREACH, dm.UNREACHABLE), (errno.EACCES, dm.UNREACHABLE), (errno.EPERM, dm.UNREACHABLE),
     (errno.ENETDOWN, dm.UNREACHABLE), (errno.EAFNOSUPPORT, dm.UNREACHABLE),
     (errno.EMFILE, dm.LOCAL_BUSY), (errno.ENFILE, dm.LOCAL_BUSY), (errno.ENOBUFS, dm.LOCAL_BUSY), (errno.ENOMEM, dm.LOCAL_BUSY),
-    (errno.EADDRNOTAVAIL, dm.LOCAL_BUSY), (errno.EAGAIN, dm.LOCAL_BUSY), (errno.EPERM, dm.LOCAL_BUSY), (errno.EACCES, dm.LOCAL_BUSY),
+    (errno.EADDRNOTAVAIL, dm.LOCAL_BUSY), (errno.EAGAIN, dm.LOCAL_BUSY),
 ])
 def test_what_this_machine_lacks_is_never_the_peers_fault(code, outcome):
     assert dial_outcome(code) == outcome
@@ -178,3 +178,20 @@ def test_every_dial_ends_once():
     assert sorted(grants) == list(range(18))
     for attempt, in calls.named("connected"):
         attempt.socket.close()
+
+
+def test_other_limits_hold_at_once_for_what_waits():
+    calls = Calls()
+    dialer = make_dialer(calls, under_way=1, pending=1)
+    with deaf_address() as address:
+        for grant_id in range(2):
+            dialer.dial(TORRENT, grant_id, *address, 5.0)
+        dialer.set_limits(2, 4)
+        assert dialer.num_under_way == 2
+        for grant_id in range(2, 7):
+            dialer.dial(TORRENT, grant_id, *address, 5.0)
+        attempt, outcome, _ = calls.next("failed")
+        assert (attempt.grant_id, outcome) == (6, dm.LOCAL_BUSY)
+        dialer.set_limits(1, 1)
+        assert dialer.num_under_way == 2, "what is under way stays"
+        dialer.cancel(TORRENT)

@@ -137,6 +137,16 @@ def test_a_daemon_whose_network_goes_away_blames_no_peer_and_says_when_it_is_bac
 
 
 @pytest.mark.skipif(bool(CANNOT_ISOLATE), reason=CANNOT_ISOLATE)
+@pytest.mark.parametrize("kind", ["unreachable", "prohibit", "blackhole"])
+def test_a_route_that_forbids_an_address_is_no_failure_of_the_peer(tmp_path, torrent, kind):
+    with DaemonProcess(under=(*ISOLATED, "sh", "-c", f'ip route add {kind} 198.51.100.0/24 && exec "$@"', "sh")) as daemon:
+        started(daemon, torrent, tmp_path)
+        assert outcomes(daemon, [daemon.dial(torrent.info_hash, "127.0.0.1", free_port())]) == {(dm.REFUSED, "connection refused")}
+        assert outcomes(daemon, [daemon.dial(torrent.info_hash, "198.51.100.7", 6881)]) == {(dm.UNREACHABLE, dm.NO_ROUTE)}
+        assert daemon.all_of(dm.DialsObstructed) == []
+
+
+@pytest.mark.skipif(bool(CANNOT_ISOLATE), reason=CANNOT_ISOLATE)
 def test_dials_under_way_when_the_network_goes_away_have_not_timed_out(tmp_path, torrent):
     with DaemonProcess(under=(*ISOLATED, "sh", "-c", 'ip route add 198.51.100.0/24 dev lo && exec "$@"', "sh")) as daemon:
         started(daemon, torrent, tmp_path)
