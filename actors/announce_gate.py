@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 
 from actors.engine_actor import Timer, spawn_later
-from scheduler.announce_budget import GOODBYE_BURST, GOODBYES_PER_SECOND, MOST_GOODBYES, AnnounceBudget
+from actors.snapshots import FlowStats
+from scheduler.flow_budget import FlowBudget
+from scheduler.settings import ANNOUNCE, GOODBYE, Settings, flow_limits
 
 
 class AnnounceTicket:
@@ -29,7 +31,7 @@ class _Lane:
     """A budget and its timer."""
 
     def __init__(
-        self, budget: AnnounceBudget, clock: Callable[[], float], start_timer: Callable[[float, Callable[[], None]], Timer],
+        self, budget: FlowBudget, clock: Callable[[], float], start_timer: Callable[[float, Callable[[], None]], Timer],
     ) -> None:
         self.budget = budget
         self._clock = clock
@@ -43,6 +45,18 @@ class _Lane:
     def leave(self, ticket: AnnounceTicket) -> None:
         self.budget.leave(ticket)
         self._give_turns()
+
+    def limits_changed(self) -> None:
+        if self._timer is not None:
+            self._timer.kill(block=False)
+            self._timer = None
+        self._give_turns()
+
+    def stats(self) -> FlowStats:
+        budget, limits = self.budget, self.budget.limits
+        return FlowStats(
+            limits.rate_per_second, limits.burst, budget.num_under_way, limits.under_way, budget.num_waiting, budget.num_begun,
+        )
 
     def _timer_fired(self) -> None:
         self._timer = None
@@ -61,15 +75,26 @@ class AnnounceGate:
     """Turns for announces, and others for `stopped`, which has little time and must not wait behind them."""
 
     def __init__(
-        self, announces: AnnounceBudget | None = None, goodbyes: AnnounceBudget | None = None, *,
+        self, settings: Settings | None = None, *,
         clock: Callable[[], float] = time.monotonic, call_later: Callable[[float, Callable[[], None]], Timer] = spawn_later,
     ) -> None:
-        self._announces = _Lane(announces or AnnounceBudget(), clock, call_later)
-        self._goodbyes = _Lane(goodbyes or AnnounceBudget(GOODBYES_PER_SECOND, GOODBYE_BURST, MOST_GOODBYES), clock, call_later)
+        self._clock = clock
+        limits = flow_limits(settings or Settings())
+        self._lanes = {kind: _Lane(FlowBudget(limits[kind]), clock, call_later) for kind in (ANNOUNCE, GOODBYE)}
+
+    def apply(self, settings: Settings) -> None:
+        """From now on the limits of these settings."""
+        for kind, limits in flow_limits(settings).items():
+            self._lanes[kind].budget.set_limits(limits, self._clock())
+            self._lanes[kind].limits_changed()
+
+    def stats(self) -> dict[str, FlowStats]:
+        """Return what there is to show of each kind of flow."""
+        return {kind: lane.stats() for kind, lane in self._lanes.items()}
 
     def ask(self, on_turn: Callable[[], None], *, is_goodbye: bool = False) -> AnnounceTicket:
         """Call `on_turn`, which must not do more than tell an actor, when the turn comes: maybe before this returns."""
-        lane = self._goodbyes if is_goodbye else self._announces
+        lane = self._lanes[GOODBYE if is_goodbye else ANNOUNCE]
         ticket = AnnounceTicket(lane, on_turn)
         lane.ask(ticket)
         return ticket

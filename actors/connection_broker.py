@@ -6,6 +6,7 @@ interval from now, and none while nobody waits.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pykka
@@ -13,19 +14,26 @@ import pykka
 from actors import messages as m
 from actors.connection_queue_stats import connection_queue_stats
 from actors.engine_actor import DelayedMessage, EngineActor
-from actors.snapshots import ConnectionQueueStats
+from actors.snapshots import ConnectionQueueStats, FlowStats
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.grant_ledger import Grant
 from scheduler.settings import Settings
 
 
 class ConnectionBroker(EngineActor):
-    """The only one that permits a dial, and the only count of all connections. See `EngineActor` for **engine."""
+    """The only one that permits a dial, and the only count of all connections. See `EngineActor` for **engine.
 
-    def __init__(self, settings: Settings, session: pykka.ActorRef | None = None, **engine: Any) -> None:
+    `flow_stats` returns what there is to show of new flows that are no dials.
+    """
+
+    def __init__(
+        self, settings: Settings, session: pykka.ActorRef | None = None, *, flow_stats: Callable[[], dict[str, FlowStats]] = dict, **engine: Any,
+    ) -> None:
         super().__init__(session, **engine)
+        self._flow_stats = flow_stats
         self._queue = ConnectionQueue(settings, self.clock())
         self._torrents: dict[bytes, pykka.ActorRef] = {}
+        self._slowdowns_said = 0
         self._timer: DelayedMessage | None = None
         self._timer_due = 0.0                           # monotonic moment
 
@@ -45,6 +53,7 @@ class ConnectionBroker(EngineActor):
             case m.IdleConnectionOffered():   self._idle_connection_offered(message)
             case m.SetConnectionRateLimit():  self._set_connection_rate_limit(message)
             case m.SetConnectionLimits():     self._set_connection_limits(message)
+            case m.ApplySettings():           self._apply_settings(message)
             case m.PauseConnecting():         self._pause_connecting(message)
             case m.ResumeConnecting():        self._resume_connecting(message)
             case m.GetConnectionQueueStats(): return self._get_connection_queue_stats(message)
@@ -81,6 +90,17 @@ class ConnectionBroker(EngineActor):
         self._queue.attempt_ended(
             message.grant_id, message.outcome, self.clock(), message.answered_in, message.answered_in_before,
         )
+        self._say_slowdown()
+
+    def _say_slowdown(self) -> None:
+        control = self._queue.rules.control
+        if control.num_slowdowns != self._slowdowns_said:
+            self._slowdowns_said = control.num_slowdowns
+            pace = control.pace
+            self._log.warning(
+                "dialling_slowed", reason=control.last_slowdown.reason if control.last_slowdown else "",
+                per_second=pace.rate if math.isfinite(pace.rate) else 0.0, burst=pace.burst, half_open=pace.half_open,
+            )
 
     def _slot_declined(self, message: m.SlotDeclined) -> None:
         self._queue.decline(message.grant_id, message.reason, message.retry_after, self.clock())
@@ -118,11 +138,22 @@ class ConnectionBroker(EngineActor):
             "torrent_connections": message.torrent_connections, "unanswered": message.unanswered,
         }
         self._queue.set_limits(self.clock(), **{name: limit for name, limit in given.items() if limit is not None})
-        limits = self._queue.rules.limits
+        self._limits_changed()
+
+    def _limits_changed(self) -> None:
+        limits, half_open = self._queue.rules.limits, self._queue.rules.control.most.half_open
         self._log.info(
-            "connection_limits_changed", half_open=limits.half_open, global_connections=limits.global_connections,
+            "connection_limits_changed", half_open=half_open, global_connections=limits.global_connections,
             torrent_connections=limits.torrent_connections, unanswered=limits.unanswered,
         )
+        if self._session is not None:                   # not by overload: a daemon that waits for fewer is busy sooner
+            self.post(self._session, m.LimitDials(half_open))
+
+    def _apply_settings(self, message: m.ApplySettings) -> None:
+        settings = message.settings
+        self._queue.apply(settings, self.clock())
+        self._log.info("connection_rate_changed", per_second=settings.connection_rate, burst=settings.connection_burst)
+        self._limits_changed()
 
     def _pause_connecting(self, message: m.PauseConnecting) -> None:
         if self._queue.pause(message.reason):
@@ -133,7 +164,7 @@ class ConnectionBroker(EngineActor):
             self._log.info("connecting_resumed", reason=message.reason, still_paused="; ".join(self._queue.rules.pauses))
 
     def _get_connection_queue_stats(self, message: m.GetConnectionQueueStats) -> ConnectionQueueStats:
-        stats = connection_queue_stats(self._queue, self.clock())
+        stats = connection_queue_stats(self._queue, self.clock(), self._flow_stats())
         if message.reply_to is not None:
             self.post(message.reply_to, stats)
         return stats

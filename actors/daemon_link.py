@@ -66,6 +66,7 @@ class DaemonLink(EngineActor):
             case m.DaemonEnded():      self._daemon_ended(message)
             case m.AttachTorrent():    self._attach_torrent(message)
             case m.DetachTorrent():    self._torrents.pop(message.info_hash, None)
+            case m.LimitDials():       self._limit_dials(message)
             case m.Begin():            self._start_daemon()
             case m.ShutDownDaemon():   self._shut_down_daemon(message)
             case m.Ping():             return True
@@ -187,6 +188,13 @@ class DaemonLink(EngineActor):
             return                                      # the torrent will hear DaemonLost or DaemonReady and say it anew
         self._outbox.add(message)
         self._something_to_send.set()
+
+    def _limit_dials(self, message: m.LimitDials) -> None:
+        limits = dm.LimitDials(message.half_open, 2 * message.half_open)
+        self._configure = msgspec.structs.replace(              # for the next process
+            self._configure, max_connects_under_way=limits.max_connects_under_way, max_connects_pending=limits.max_connects_pending,
+        )
+        self._send_to_daemon(limits)
 
     def _attach_torrent(self, message: m.AttachTorrent) -> None:
         self._torrents[message.info_hash] = message.torrent

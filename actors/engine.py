@@ -17,6 +17,7 @@ import structlog
 
 from actors import messages as m
 from actors import snapshots
+from actors.announce_gate import AnnounceGate
 from actors.connection_broker import ConnectionBroker
 from actors.daemon_link import DaemonLink
 from actors.session import Session
@@ -62,10 +63,11 @@ class Engine:
 
     def start(self) -> None:
         """Start everything and wait until the daemons listen. Raises EngineNotStarted."""
-        settings = self.settings
+        settings, announce_gate = self.settings, AnnounceGate(self.settings)
         self._log_start()
-        self.session = self._start(Session, settings=settings, peer_id=self._peer_id, rng=random.SystemRandom(), on_change=self._changed)
-        self.broker = self._start(ConnectionBroker, settings=settings, session=self.session)
+        self.session = self._start(Session, settings=settings, peer_id=self._peer_id, rng=random.SystemRandom(), on_change=self._changed,
+                                   announce_gate=announce_gate)
+        self.broker = self._start(ConnectionBroker, settings=settings, session=self.session, flow_stats=announce_gate.stats)
         self.ui_feed = self._start(UIFeed, broker=self.broker, session=self.session)
         self.daemons = tuple(
             self._start(DaemonLink, session=self.session, index=index, configure=self._configure(index)) for index in range(settings.daemons)

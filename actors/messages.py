@@ -403,6 +403,16 @@ class DetachTorrent:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitDials:
+    """The daemon's own limits follow the broker's: as many connects under way as half-open ones, twice as many that wait.
+
+    From ConnectionBroker to Session, which passes it on to every DaemonLink.
+    """
+
+    half_open: int
+
+
+@dataclass(frozen=True, slots=True)
 class DaemonSaid:
     """DaemonLink's reader to DaemonLink: what one read of the socket held. The next one comes when this one is handled."""
 

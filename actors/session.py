@@ -48,7 +48,7 @@ class Session(EngineActor):
 
     def __init__(
         self, settings: Settings, peer_id: bytes, rng: random.Random,
-        on_change: Callable[[m.TorrentStateChanged | m.DaemonListening], None], **engine: Any,
+        on_change: Callable[[m.TorrentStateChanged | m.DaemonListening], None], announce_gate: AnnounceGate | None = None, **engine: Any,
     ) -> None:
         super().__init__(session=None, **engine)
         self._settings = settings
@@ -61,7 +61,7 @@ class Session(EngineActor):
         self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
         self._connect_timeout = ConnectTimeout(settings.connect_timeout)    # these two are shared by all torrents
         self._own_address = OwnAddress()
-        self._announce_gate = AnnounceGate()            # these two are shared by all announcers
+        self._announce_gate = announce_gate or AnnounceGate(settings)   # these two are shared by all announcers
         self._http_tracker = HttpTracker()
         self._obstacles: dict[tuple[int, str], str] = {}    # daemon and what keeps it from dialling → the reason of a pause
         self._awaited: set[bytes] = set()               # torrents that StopAllTorrents waits for
@@ -80,6 +80,7 @@ class Session(EngineActor):
             case m.PartsStarted():         self._parts_started(message)
             case m.ActorFailed():          self._actor_failed(message)
             case m.ApplySettings():        self._apply_settings(message)
+            case m.LimitDials():           self._limit_dials(message)
             case m.Ping():                 return True
             case _:                        self.unknown(message)
         return None
@@ -88,11 +89,10 @@ class Session(EngineActor):
         self._broker, self._ui_feed, self._daemons = message.broker, message.ui_feed, message.daemons
 
     def _apply_settings(self, message: m.ApplySettings) -> None:
-        """The broker gets its limits live, the torrents the whole."""
-        self._settings = settings = message.settings
-        self.post(self._broker, m.SetConnectionRateLimit(settings.connection_rate, settings.connection_burst))
-        self.post(self._broker, m.SetConnectionLimits(
-            settings.half_open_limit, settings.global_connection_limit, settings.torrent_connection_limit, settings.unanswered_limit))
+        """Broker and torrents get the whole; the daemons hear of their limits by the broker."""
+        self._settings = message.settings
+        self._announce_gate.apply(message.settings)
+        self.post(self._broker, message)
         for entry in self._torrents.values():
             for actor in entry.actors:
                 self.post(actor, message)
@@ -105,6 +105,10 @@ class Session(EngineActor):
             self.post(self._broker, m.PauseConnecting(message.reason))
         elif (reason := self._obstacles.pop(key, "")) and reason not in self._obstacles.values():
             self.post(self._broker, m.ResumeConnecting(reason))
+
+    def _limit_dials(self, message: m.LimitDials) -> None:
+        for daemon in self._daemons:
+            self.post(daemon, message)
 
     # ── torrents ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -44,7 +44,7 @@ class IoDaemon:
             dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.AddTorrent: self._add_torrent,
             dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
-            dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
+            dm.LimitDials: self._limit_dials, dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
             dm.AcceptIncoming: self._accept_incoming, dm.RefuseIncoming: self._refuse_incoming, dm.ClosePeer: self._close_peer,
             dm.Shutdown: lambda message: self._shut_down(message.deadline),
         }
@@ -147,6 +147,9 @@ class IoDaemon:
 
     def _change_dial_timeouts(self, message: dm.ChangeDialTimeouts) -> None:
         self._entrance.change_dial_timeouts(message)
+
+    def _limit_dials(self, message: dm.LimitDials) -> None:
+        self._entrance.limit_dials(message.max_connects_under_way, message.max_connects_pending)
 
     def _cancel_dials(self, message: dm.CancelDials) -> None:
         self._entrance.cancel_dials(message.info_hash)

@@ -70,6 +70,10 @@ class PeerEntrance:
 
     # ── we dial ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def limit_dials(self, max_under_way: int, max_pending: int) -> None:
+        """So many connects may be under way and wait from now on."""
+        self._dialer.set_limits(max_under_way, max_pending)
+
     def dial(self, order: dm.Dial) -> None:
         """Dial once."""
         if self._torrent(order.info_hash) is None:

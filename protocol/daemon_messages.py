@@ -115,6 +115,13 @@ class ChangeDialTimeouts(DaemonMessage):
     timeout: float
 
 
+class LimitDials(DaemonMessage):
+    """Other limits of connects than Configure said. Those under way stay; what waits beyond a lowered limit goes on waiting."""
+
+    max_connects_under_way: int
+    max_connects_pending: int
+
+
 class CancelDials(DaemonMessage):
     """End all dials and handshakes under way of this torrent: DialFailed(cancelled) for each; a late success is closed."""
 
@@ -340,7 +347,7 @@ class TorrentStats(DaemonMessage):
 
 TO_DAEMON: Final = (
     Configure | MetadataPart | AddTorrent | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
-    | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown
+    | LimitDials | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown
 )
 TO_ENGINE: Final = (
     Listening | ListenFailed | DialsObstructed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | Dialled | DialFailed | IncomingPeer

@@ -291,7 +291,7 @@ class ConnectionQueue:
         seconds = self._time.advance(now)
         if not self.idle or not self._places.is_a_downloader_waiting or not self.rules.lacks_only_a_place(seconds):
             return None
-        return self.idle.ask(seconds, incoming_too=self.rules.has_more_incoming_than_kept())
+        return self.idle.choose(seconds, incoming_too=self.rules.has_more_incoming_than_kept())
 
     def next_drain(self, now: float) -> float | None:
         """In how many seconds time alone can make a drain useful, at least a drain interval; None: never, it takes an event."""

@@ -78,10 +78,12 @@ class DialRateControl:
         """Time passed: rise a step when it is due, and when the way out is well if that counts."""
         if self.pace == self.most or now < self._raise_at:
             return False
+        num_steps = 1 if self.is_careful else 1 + int((now - self._raise_at) / STEP_SECONDS)     # nobody may have asked for a while
         self._raise_at = now + STEP_SECONDS
         if self.is_careful and not self._health.take_evidence():
             return False
-        self._set(self.pace.rate + self.most.rate / STEPS, self.pace.half_open + math.ceil(self.most.half_open / STEPS))
+        most, pace = self.most, self.pace
+        self._set(pace.rate + num_steps * most.rate / STEPS, pace.half_open + num_steps * math.ceil(most.half_open / STEPS))
         return True
 
     def next_rise(self) -> float:

@@ -66,7 +66,7 @@ class IdleConnections:
         """Somebody uses the place that was made, or one that became free by itself; or there are other limits now."""
         self._place_is_unused = False
 
-    def ask(self, now: float, *, incoming_too: bool) -> IdleOffer | None:
+    def choose(self, now: float, *, incoming_too: bool) -> IdleOffer | None:
         """Return whose connection is to be closed now; None: nobody offers one, or the last that was asked for is not over."""
         if self._place_is_unused or (self._asked is not None and now < self._asked_until):
             return None

@@ -9,7 +9,6 @@ from actors.announce_gate import AnnounceGate
 from actors.tracker_announcer import TrackerAnnouncer
 from protocol.peer_address import PeerAddress
 from protocol.tracker_messages import AnnounceResponse
-from scheduler.announce_budget import AnnounceBudget
 from scheduler.settings import Settings
 from tests.actors.pump import RecordingLog, RecordingRef, VirtualTime, pump
 
@@ -70,7 +69,7 @@ class World:
     def __init__(self, *tiers: tuple[str, ...], most: int = 30, settings: Settings | None = None) -> None:
         self.time, self.http, self.log, self.torrent, self.session = VirtualTime(), FakeHttp(), RecordingLog(), RecordingRef(), RecordingRef()
         times = {"clock": self.time.clock, "call_later": self.time.call_later}
-        self.gate = AnnounceGate(AnnounceBudget(most_under_way=most), **times)
+        self.gate = AnnounceGate(Settings(announces_under_way=most), **times)
         self.announcer = TrackerAnnouncer(
             self.session, torrent=self.torrent, info_hash=INFO_HASH, tiers=tiers, peer_id=b"-EW0100-123456789012",
             settings=settings or Settings(), gate=self.gate, http=self.http, rng=Unmoved(), log=self.log, **times,

@@ -1,7 +1,7 @@
 """Turns for announces, all torrents of an engine together."""
 
 from actors.announce_gate import AnnounceGate
-from scheduler.announce_budget import AnnounceBudget
+from scheduler.settings import Settings
 from tests.actors.pump import VirtualTime
 
 
@@ -12,7 +12,7 @@ class World:
         self.time = VirtualTime()
         self.turns: list[str] = []
         self.gate = AnnounceGate(
-            AnnounceBudget(rate, burst, most), AnnounceBudget(rate, burst, most), clock=self.time.clock, call_later=self.time.call_later,
+            Settings(announce_rate=rate, announce_burst=burst, announces_under_way=most), clock=self.time.clock, call_later=self.time.call_later,
         )
 
     def ask(self, name: str, *, is_goodbye: bool = False):
@@ -59,3 +59,15 @@ def test_goodbyes_do_not_wait_behind_announces():
         world.ask(name)
     world.ask("bye", is_goodbye=True)
     assert world.turns == ["a", "b", "bye"]
+
+
+def test_another_profile_holds_at_once_and_is_shown():
+    world = World(rate=1.0, burst=1, most=1)
+    for name in "abcd":
+        world.ask(name)
+    assert world.turns == ["a"]
+    world.gate.apply(Settings(announce_rate=100.0, announce_burst=10, announces_under_way=3))
+    world.time.advance(0.1)
+    assert world.turns == ["a", "b", "c"]
+    stats = world.gate.stats()["announce"]
+    assert (stats.rate_per_second, stats.under_way, stats.under_way_limit, stats.waiting, stats.begun) == (100.0, 3, 3, 1, 3)

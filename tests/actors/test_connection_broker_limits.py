@@ -3,7 +3,9 @@
 import pytest
 
 from actors import messages as m
+from actors.snapshots import FlowStats
 from protocol import daemon_messages as dm
+from scheduler.settings import settings_from
 from tests.actors.broker_world import BrokerWorld
 from tests.actors.pump import RecordingRef
 
@@ -175,3 +177,47 @@ def test_asking_for_stats_changes_nothing():
 def test_tokens_without_a_limit_are_a_number_that_can_be_shown():
     world = BrokerWorld("a", connection_rate=0)
     assert world.stats.tokens == world.stats.burst
+
+
+# ── settings as a whole ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_another_profile_holds_at_once_and_the_daemons_limits_follow_it():
+    world = BrokerWorld("a")
+    world.ask("a", 50)
+    assert len(world.dials("a")) == 20
+    world.tell(m.ApplySettings(settings_from({"profile": "weak-router"})))
+    stats = world.stats
+    assert (stats.rate_per_second, stats.burst, stats.half_open_limit, stats.unanswered_limit) == (5, 10, 15, 150)
+    assert world.session.take(m.LimitDials) == [m.LimitDials(15)]
+    world.tell(m.SetConnectionLimits(half_open=40))
+    assert world.session.take(m.LimitDials) == [m.LimitDials(40)]
+
+
+def test_local_overload_halves_the_pace_once_and_is_shown():
+    world = BrokerWorld("a", connection_rate=10, half_open_limit=30)
+    world.ask("a", 50)
+    grant_ids = world.dials("a")
+    world.tell(*(m.AttemptEnded(grant_id, dm.LOCAL_BUSY, 0.0) for grant_id in grant_ids[:5]))
+    stats = world.stats
+    assert (stats.rate_per_second, stats.burst, stats.half_open_limit) == (5, 10, 15)
+    assert (stats.highest_rate, stats.highest_half_open, stats.slowdowns, stats.slowed_by) == (10, 30, 1, "this machine is busy")
+    assert world.log.named("dialling_slowed") == [{"reason": "this machine is busy", "per_second": 5.0, "burst": 10, "half_open": 15}]
+    assert world.session.take(m.LimitDials) == []       # the daemon's own limits stay
+    world.pass_time(10.0)
+    world.ask("a", 1)
+    assert (world.stats.rate_per_second, world.stats.half_open_limit) == (10, 30)
+
+
+def test_the_stats_tell_of_each_torrent_and_of_other_flows():
+    flows = {"announce": FlowStats(20.0, 50, 1, 30, 2, 3)}
+    world = BrokerWorld("a", "b")
+    world.broker._flow_stats = lambda: flows
+    world.ask("a", 50)
+    world.ask("b", 50, is_finished=True)
+    world.dials("a", 0.1)
+    stats = world.stats
+    a, b = stats.torrents[world.hash_of("a")], stats.torrents[world.hash_of("b")]
+    assert stats.flows == flows and stats.granted_last_minute == 20
+    assert (a.granted_last_minute + b.granted_last_minute, a.is_finished, b.is_finished) == (20, False, True)
+    assert a.share_last_minute == a.granted_last_minute / 20 and abs(a.lag) <= 1

@@ -133,3 +133,11 @@ class Mailbox(RecordingRef):
                 if taken := self.take(kind):
                     return taken[0]
                 self._news.wait()
+
+
+def test_other_limits_of_dials_reach_the_daemon_and_the_one_after_it(link):
+    sent = []
+    link._send_to_daemon = sent.append
+    tell(link, m.LimitDials(100))
+    assert sent == [dm.LimitDials(100, 200)]
+    assert (link._configure.max_connects_under_way, link._configure.max_connects_pending) == (100, 200)
