@@ -61,6 +61,17 @@ def test_a_bad_torrent_is_refused_in_one_line_that_names_file_and_fault(tmp_path
     assert_one_clear_line(run_download(tmp_path, str(tmp_path / name)), name, named)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_reader_that_has_seen_enough_is_no_reason_for_a_traceback(tmp_path, unbuffered):
+    torrent = make_torrent(tmp_path, 1000)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, str(ROOT / "run.py"), "show", str(torrent.path)], stdout=writing, stderr=subprocess.PIPE, timeout=60,
+                          env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_a_torrent_of_more_than_32_mib_is_refused_before_it_is_parsed(tmp_path):
     with open(tmp_path / "huge.torrent", "wb") as stream:
         stream.truncate(100 << 30)

@@ -100,3 +100,26 @@ def test_what_no_client_could_use_is_refused_and_named_before_anything_is_hashed
     with pytest.raises(MetainfoError, match=re.escape(named)):
         create.run(argparse.Namespace(**given))
     assert not (tmp_path / "x.torrent").exists()
+
+
+def test_a_file_to_share_is_never_overwritten_by_its_torrent(tmp_path):
+    payload = tmp_path / "made.torrent"                 # also where `created` writes
+    payload.write_bytes(b"precious" * 5_000)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(payload)
+    for path in (payload, tmp_path / "folder"):
+        with pytest.raises(StorageError, match="one of the files to share"):
+            created(tmp_path, path)
+    assert payload.read_bytes() == b"precious" * 5_000
+
+
+def test_a_file_that_is_no_torrent_is_not_overwritten_and_an_older_torrent_is(tmp_path):
+    payload, output = tmp_path / "payload", tmp_path / "made.torrent"
+    payload.write_bytes(b"x" * 50_000)
+    output.write_bytes(b"my diary")
+    with pytest.raises(StorageError, match=r"no \.torrent lies there"):
+        created(tmp_path, payload)
+    assert output.read_bytes() == b"my diary"
+    output.unlink()
+    created(tmp_path, payload)
+    assert created(tmp_path, payload, comment="newer").comment == "newer"

@@ -11,11 +11,13 @@ import argparse
 import importlib
 import importlib.util
 import os
+import select
 import signal
 import sys
 from typing import Any, Final
 
 import gevent
+from gevent.monkey import get_original
 
 from protocol.errors import EvenswarmError
 from protocol.version import VERSION
@@ -76,11 +78,10 @@ def _what_is_missing(command: str) -> str:
 
 
 def _stdout_is_closed() -> bool:
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return True
-    return False
+    """Tell whether nobody can read what we print any more. A flush would not say it of a stream that keeps nothing back."""
+    poll = get_original("select", "poll")()
+    poll.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def one_line(text: str) -> str:

@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     tiers = tuple(checked_urls("--tracker", tier.split(","), TRACKER_SCHEMES) for tier in arguments.tracker)
     web_seeds = checked_urls("--web-seed", arguments.web_seed, WEB_SEED_SCHEMES)
     files, skipped = find_files(path)
+    refuse_to_overwrite(Path(arguments.output), files)
     for name in skipped:
         print(f"skipped {printable(str(name))}: neither a file nor a folder", file=sys.stderr)
     total = sum(file.length for file in files)
@@ -59,9 +60,24 @@ def run(arguments: argparse.Namespace) -> int:
     )
     metainfo = parse_metainfo(data, str(arguments.output))       # what we write, we can read
     write_whole(Path(arguments.output), data)
-    print(f"{printable(str(arguments.output))}: {metainfo.info.info_hash.hex()}, {len(files)} files, {human_bytes(total)}, "
+    print(f"{printable(str(arguments.output))}: {metainfo.info.info_hash.hex()}, {len(files)} file{'s' * (len(files) != 1)}, {human_bytes(total)}, "
           f"{metainfo.info.layout.num_pieces} pieces of {human_bytes(piece_length)}")
     return 0
+
+
+def refuse_to_overwrite(output: Path, files: list[SourceFile]) -> None:
+    """Raises StorageError when `output` is one of the files to share, or another file that is no .torrent. An older .torrent is replaced."""
+    if not output.is_file():
+        return
+    if any(os.path.samefile(output, file.path) for file in files):
+        raise StorageError(f"cannot write {output}: it is one of the files to share; give -o another name")
+    try:
+        with open(output, "rb") as stream:
+            is_torrent = stream.read(1) in (b"d", b"")  # bencoded dictionaries begin so
+    except OSError as error:
+        raise StorageError(f"cannot replace {output}: {error.strerror}") from None
+    if not is_torrent:
+        raise StorageError(f"cannot write {output}: a file that is no .torrent lies there; remove it, or give -o another name")
 
 
 def checked_urls(option: str, urls: list[str], schemes: frozenset[str]) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ def read_metainfo(source: str) -> Metainfo:
         if url[1].lower() not in SCHEMES:
             raise MetainfoError(f"{source}: only http:// and https:// URLs of a .torrent can be fetched, not {url[1]}://")
         return parse_metainfo(fetch(source), without_login(source))
+    if not source:                                      # mostly a shell variable that is not set; Path would take it for "."
+        raise StorageError("'': must name a .torrent file or its URL")
     return parse_metainfo(read_bounded(Path(source)), source)
 
 
