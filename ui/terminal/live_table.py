@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors import snapshots
-from ui.terminal.summary import peers_by_state, peers_text
+from ui.terminal.summary import peers_by_state, peers_text, tracker_trouble
 from ui.terminal.text import human_bytes, human_rate, percent, printable
 
 INTERVAL_SECONDS = 0.5
@@ -93,7 +93,8 @@ def state_text(torrent: snapshots.TorrentSnapshot) -> str:
         return f"checking {percent(torrent.pieces_checked, torrent.num_pieces)} %"
     if torrent.state == snapshots.SEEDING:
         return "complete"
-    return f"{torrent.state}: {torrent.why}" if torrent.why else torrent.state
+    why = "; ".join(filter(None, (torrent.why, tracker_trouble((torrent,)))))
+    return f"{torrent.state}: {why}" if why else torrent.state
 
 
 def queue_panel(view: snapshots.FeedView) -> Panel:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from actors import snapshots
-from ui.terminal.summary import summary
+from ui.terminal.summary import summary, tracker_trouble
 
 LINE_INTERVAL_SECONDS = 5.0
 
@@ -34,7 +34,9 @@ class PlainLines:
         if time.monotonic() < self._next_summary:
             return
         self._next_summary = time.monotonic() + LINE_INTERVAL_SECONDS
-        line = summary(self._get_view())
+        view = self._get_view()
+        trouble = tracker_trouble(view.torrents)
+        line = summary(view) + (f"  {trouble}" if trouble else "")
         if line != self._last:
             self._last = line
             print(line, flush=True)

@@ -1,7 +1,7 @@
-"""All torrents in one line, and the words for peers by state."""
+"""All torrents in one line, the words for peers by state, and what is wrong with trackers."""
 
 from actors import snapshots
-from ui.terminal.text import human_rate, percent
+from ui.terminal.text import human_rate, percent, printable
 
 
 def summary(view: snapshots.FeedView) -> str:
@@ -14,6 +14,18 @@ def summary(view: snapshots.FeedView) -> str:
     up = sum(torrent.upload_rate for torrent in torrents)
     return (f"{complete}/{len(torrents)} complete  {percent(verified, total)} %  down {human_rate(down)}  up {human_rate(up)}  "
             f"{peers_text(peers_by_state(torrents))}")
+
+
+def tracker_trouble(torrents: tuple[snapshots.TorrentSnapshot, ...]) -> str:
+    """What the trackers of torrents that download from nobody say: 'http://tracker: its name cannot be resolved', '' when all is well."""
+    troubled = [
+        torrent for torrent in torrents
+        if torrent.state == snapshots.DOWNLOADING and torrent.tracker_error and not torrent.peers_by_state[snapshots.CONNECTED]
+    ]
+    if not troubled:
+        return ""
+    others = len(troubled) - 1
+    return printable(troubled[0].tracker_error) + (f" (and the trackers of {others} more)" if others else "")
 
 
 def peers_by_state(torrents: tuple[snapshots.TorrentSnapshot, ...]) -> dict[str, int]:
