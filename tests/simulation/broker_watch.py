@@ -8,8 +8,8 @@ the more there is (`check_everything`).
 counts once.
 """
 
+import copy
 from collections import Counter, OrderedDict, deque
-from dataclasses import dataclass, field
 from typing import Any
 
 from actors import messages as m
@@ -17,44 +17,13 @@ from actors.connection_broker import ConnectionBroker
 from protocol import daemon_messages as dm
 from scheduler.settings import Settings
 from tests.properties.reference_bucket import ReferenceBucket
+from tests.simulation.turn_watch import ROUNDING, TurnWatch, WatchedTorrent
 from tests.simulation.violations import violated
 
-ROUNDING = 1e-6
 REMEMBERED_SECONDS = {dm.TIMED_OUT: 120.0, dm.CANCELLED: 120.0, dm.REFUSED: 10.0, dm.UNREACHABLE: 10.0}
 TICK_SHARE = 0.5                                        # of a drain interval, between two looks for slots that lie idle
 # What the profile that adapts itself may reach, whatever it does: rate, burst, half-open, unanswered
 MOST_OF_AUTO = (50.0, 100, 200, 300)
-
-
-@dataclass(eq=False)
-class WatchedTorrent:
-    """One torrent by what was said."""
-
-    info_hash: bytes
-    actor: Any
-    weight: float
-    is_finished: bool = False
-    pending: int = 0
-    leased: int = 0
-    half_open: int = 0
-    connected: int = 0
-    incoming: int = 0
-    held_until: float = 0.0
-    hold_at_least_until: float = 0.0
-    num_declines: int = 0
-    turn: int = 0                                       # number of its last grant, or of the moment since when it waits
-    turn_before: int = 0
-    turn_is_grant: bool = False
-    ring: tuple | None = None                           # (class, weight) among whose members it takes turns now
-    grants: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def in_flight(self) -> int:
-        return self.leased + self.half_open
-
-    @property
-    def total(self) -> int:
-        return self.leased + self.half_open + self.connected
 
 
 class BrokerWatch:
@@ -63,6 +32,7 @@ class BrokerWatch:
     def __init__(self, settings: Settings, broker: ConnectionBroker, clock: float) -> None:
         self.now = self._now_at_event = clock
         self._clock_at_event = clock
+        self._unseen_step = 0.0                         # by which the clock stepped forward since the last event
         self.settings = settings
         self.broker = broker
         self.torrents: dict[bytes, WatchedTorrent] = {}
@@ -72,6 +42,7 @@ class BrokerWatch:
         self.expired = 0
         self.pauses: set[str] = set()
         self.bucket = ReferenceBucket(settings.connection_rate, settings.connection_burst, clock)
+        self._bucket_now = self.bucket                  # as it would be if the broker looked now
         self._states: dict[int, tuple[WatchedTorrent, str]] = {}    # grant id → whose, "leased", "half_open", "connected", "incoming"
         self._deadlines: OrderedDict[int, float] = OrderedDict()    # of leases
         self._expired: dict[int, WatchedTorrent] = {}
@@ -79,13 +50,7 @@ class BrokerWatch:
         self._remembered: dict[float, deque[tuple[float, bool]]] = {120.0: deque(), 10.0: deque()}
         self._num_with_peers = 0                        # of what the router remembers and of what is in flight
         self._had_peers: dict[int, bool] = {}
-        self._rings: dict[tuple, OrderedDict[bytes, WatchedTorrent]] = {}
-        self._eligible: dict[bytes, WatchedTorrent] = {}            # asks, is not held, has room
-        self._active: set[bytes] = set()                # asks, or has a dial under way: they share the half-open slots
-        self._dialling: dict[bytes, WatchedTorrent] = {}
-        self._share = 0
-        self._over_share: set[bytes] = set()
-        self._turn = 0
+        self._turns = TurnWatch(settings.half_open_limit)
         self._idle_since: float | None = None
         self._allowed = self._allowed_by(settings)
         self._events_since_all = 0
@@ -227,7 +192,8 @@ class BrokerWatch:
         violated(torrent.held_until > self.now + ROUNDING, "held", "asked again before the time that it said")
         violated(bool(self.pauses), "paused", f"a grant while connecting is paused: {self.pauses}")
         violated(grant_id in self._states, "twice", f"grant {grant_id} is alive already")
-        self._take_turn(torrent)
+        self._follow_limits()
+        self._turns.take(torrent)
         torrent.pending -= 1
         self.num_granted += 1
         self._had_peers[grant_id] = torrent.connected > 0
@@ -243,22 +209,10 @@ class BrokerWatch:
         violated(torrent.total > limits.torrent_connections, "torrent", f"{torrent.total} of one torrent, at most {limits.torrent_connections}")
         unanswered = self.num_remembered + in_flight
         violated(unanswered > limits.unanswered, "unanswered", f"a router remembers {unanswered}, at most {limits.unanswered}")
-        takes_kept = torrent.connected > 0 and self._num_with_peers > limits.unanswered // 2 and self._somebody_is_awake(without_peers=True)
+        takes_kept = torrent.connected > 0 and self._num_with_peers > limits.unanswered // 2 and self._turns.somebody_is_awake(self.now, without_peers=True)
         violated(takes_kept, "first_peer", "half of what a router remembers is kept for torrents without a peer")
         bucket = self.bucket
         violated(bucket.rate > 0 and bucket.level - self._leased < -ROUNDING, "rate", "a lease without a token")
-
-    def _take_turn(self, torrent: WatchedTorrent) -> None:
-        """Two torrents of one class that both stay eligible: their grants differ by at most one."""
-        ring = self._rings.get(torrent.ring)
-        if ring and torrent.weight <= 1:                # who has three turns in a row is looked at by scenarios
-            first = next(iter(ring.values()))
-            passed_over = first is not torrent and torrent.turn_is_grant and first.turn < torrent.turn
-            violated(passed_over, "turns", f"{torrent.info_hash.hex()[:8]} had two turns, {first.info_hash.hex()[:8]} waited and had none")
-        self._turn += 1
-        torrent.turn_before, torrent.turn, torrent.turn_is_grant = torrent.turn, self._turn, True
-        if ring and torrent.info_hash in ring:
-            ring.move_to_end(torrent.info_hash)
 
     def _lease_expired(self, grant_id: int) -> None:
         torrent, state = self._states.get(grant_id, (None, None))
@@ -281,10 +235,17 @@ class BrokerWatch:
 
     def look_at_clock(self, clock: float, *, is_event: bool) -> None:
         """The clock shows this; at an event that is what the broker sees, too."""
-        self.now = self._now_at_event + max(clock - self._clock_at_event, 0.0)
+        unseen = 0.0 if is_event else self._unseen_step
+        self.now = self._now_at_event + max(clock - unseen - self._clock_at_event, 0.0)
+        if not is_event:                                # the broker knows nothing of it: the next event may count less
+            self._bucket_now = copy.copy(self.bucket)
+            self._bucket_now.pass_time(self.now)
+            return
+        self._bucket_now = self.bucket
         self.bucket.pass_time(self.now)
-        if is_event:
-            self._now_at_event, self._clock_at_event = self.now, clock
+        self._idle_since = None if self._unseen_step else self._idle_since
+        self._unseen_step = 0.0
+        self._now_at_event, self._clock_at_event = self.now, clock
 
     def after(self, message: Any) -> None:
         """The broker has handled it."""
@@ -304,10 +265,7 @@ class BrokerWatch:
         violated(bucket.burst > burst or limits.half_open > half_open or limits.unanswered > unanswered, "limits", "more than permitted")
         if (bucket.rate, bucket.burst) != (self.bucket.rate, self.bucket.burst):
             self.bucket.set_rate(bucket.rate, bucket.burst)
-        if limits.half_open != self._half_open_limit_seen:
-            self._shares_changed()
-
-    _half_open_limit_seen = 0
+        self._turns.set_limit(limits.half_open)
 
     def _check_counts(self, info_hash: bytes | None) -> None:
         queue, ledger = self.broker._queue, self.broker._queue.ledger
@@ -336,10 +294,15 @@ class BrokerWatch:
 
     @property
     def wants_ticks(self) -> bool:
-        return bool(self._eligible)
+        return self._turns.somebody_asks
 
-    def time_jumped(self) -> None:
-        """The machine slept, or the clock stepped: nobody could do anything meanwhile."""
+    def clock_stepped(self, seconds: float) -> None:
+        """A step forward is seen with the next event: no timer is due sooner because of it."""
+        self._unseen_step += max(seconds, 0.0)
+        self._idle_since = None
+
+    def machine_slept(self) -> None:
+        """Nobody could do anything meanwhile."""
         self._idle_since = None
 
     def check_everything(self) -> None:
@@ -352,11 +315,11 @@ class BrokerWatch:
         violated(len(self.broker._queue.torrents) != len(self.torrents), "unknown", "torrents that are not there, or are missing")
 
     def _somebody_could_dial(self) -> bool:
-        if self.pauses or not self._eligible:
+        if self.pauses or not self._turns.somebody_asks:
             return False
         while self._deadlines and (first := next(iter(self._deadlines))) not in self._states:
             del self._deadlines[first]
-        limits, bucket = self.broker._queue.rules.limits, self.bucket
+        limits, bucket = self.broker._queue.rules.limits, self._bucket_now
         leased = self._leased - self._num_overdue()
         in_flight, remembered = leased + self._half_open, self.num_remembered
         total = leased + self._half_open + self._connected
@@ -365,12 +328,7 @@ class BrokerWatch:
             and total + self._kept(limits.global_connections, self._incoming) < limits.global_connections
             and remembered + in_flight < limits.unanswered
             and (bucket.rate == 0 or bucket.level - leased >= 1)
-            and self._somebody_is_awake()
-        )
-
-    def _somebody_is_awake(self, *, without_peers: bool = False) -> bool:
-        return any(
-            torrent.held_until <= self.now and not (without_peers and torrent.connected) for torrent in self._eligible.values()
+            and self._turns.somebody_is_awake(self.now)
         )
 
     def _num_overdue(self) -> int:
@@ -432,48 +390,7 @@ class BrokerWatch:
             torrent.grants[grant_id] = state
 
     def _settle(self, torrent: WatchedTorrent) -> None:
-        """Find out whether it is eligible now, and among whom it takes turns."""
+        """Find out whether it may take turns now."""
         limit = self.broker._queue.rules.limits.torrent_connections
-        here = self.torrents.get(torrent.info_hash) is torrent
         has_room = torrent.total + self._kept(limit, torrent.incoming) < limit
-        held = torrent.held_until > self.now + ROUNDING
-        asks = here and torrent.pending > 0 and has_room
-        if asks:
-            self._eligible[torrent.info_hash] = torrent
-        else:
-            self._eligible.pop(torrent.info_hash, None)
-        self._join_ring(torrent, asks and not held)
-        if here and torrent.in_flight:
-            self._dialling[torrent.info_hash] = torrent
-        else:
-            self._dialling.pop(torrent.info_hash, None)
-        is_active = (asks and not held) or (here and torrent.in_flight > 0)
-        if is_active is not (torrent.info_hash in self._active):
-            (self._active.add if is_active else self._active.discard)(torrent.info_hash)
-            self._shares_changed()
-
-    def _join_ring(self, torrent: WatchedTorrent, waits: bool) -> None:
-        under_share = torrent.in_flight < self._share
-        (self._over_share.discard if under_share or not waits else self._over_share.add)(torrent.info_hash)
-        ring = (torrent.connected > 0, torrent.is_finished, torrent.weight) if waits and under_share else None
-        if ring == torrent.ring:
-            return
-        if torrent.ring is not None:
-            del self._rings[torrent.ring][torrent.info_hash]
-        torrent.ring = ring
-        if ring is not None:
-            self._turn += 1
-            torrent.turn, torrent.turn_is_grant = self._turn, False
-            self._rings.setdefault(ring, OrderedDict())[torrent.info_hash] = torrent
-
-    def _shares_changed(self) -> None:
-        limit = self._half_open_limit_seen = self.broker._queue.rules.limits.half_open
-        share = -(-limit // max(len(self._active), 1))
-        before, self._share = self._share, share
-        if share > before:
-            for info_hash in sorted(self._over_share):
-                self._join_ring(self.torrents[info_hash], waits=True)
-        elif share < before:
-            for torrent in self._dialling.values():     # never more than there are half-open slots
-                if torrent.ring is not None:
-                    self._join_ring(torrent, waits=True)
+        self._turns.settle(torrent, is_here=self.torrents.get(torrent.info_hash) is torrent, has_room=has_room, now=self.now)

@@ -11,7 +11,8 @@ from actors import messages as m
 from actors.connection_broker import ConnectionBroker
 from actors.torrent import TorrentActor
 from protocol import daemon_messages as dm
-from tests.simulation.io_daemon import SimulatedDaemon, SimulatedDial
+from tests.simulation.dialer import SimulatedDial
+from tests.simulation.io_daemon import SimulatedDaemon
 from tests.simulation.router import SYN_SENT_SECONDS, Router
 from tests.simulation.violations import violated
 from tests.simulation.world import World
@@ -37,7 +38,7 @@ class DialWatch:
     def dial_began(self, dial: SimulatedDial, *, check: bool) -> None:
         """A daemon takes a dial."""
         self.dials.append(self.world.now)
-        half_open = sum(len(daemon.dials) for daemon in self.daemons)
+        half_open = sum(len(daemon.dialer.dials) for daemon in self.daemons)
         self.most_half_open = max(self.most_half_open, half_open)
         limits = self.broker._queue.rules.limits
         if limits.half_open < self._limits[0] or limits.unanswered < self._limits[1]:
@@ -50,8 +51,10 @@ class DialWatch:
         unanswered = self.router.num_unanswered
         violated(unanswered > limits.unanswered, "unanswered", f"{unanswered} unanswered SYNs in the router, at most {limits.unanswered}")
 
-    def clock_stepped(self) -> None:
-        """The queue may believe that time has passed which has not: the router knows better, and so do the dials."""
+    def time_jumped(self) -> None:
+        """The queue may believe that time has passed which has not; after a sleep all deadlines have passed at once, and torrents may give
+        up dials of which their daemon knows better. For as long as a router remembers, the real dials and the counted ones differ.
+        """
         self._counts_from = self.world.now + SYN_SENT_SECONDS
 
     # ── stop means stop ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -67,7 +70,7 @@ class DialWatch:
     def _has_stopped(self, info_hash: bytes, cancelled_at: float) -> None:
         if self._last_asked.get(info_hash, 0.0) >= cancelled_at:
             return                                      # it started again
-        num_dials = sum(daemon.num_dials(info_hash) for daemon in self.daemons)
+        num_dials = sum(daemon.dialer.num_dials(info_hash) for daemon in self.daemons)
         violated(num_dials > 0, "stop", f"{num_dials} dials under way 100 ms after the torrent cancelled its requests")
 
     # ── blame ────────────────────────────────────────────────────────────────────────────────────────────────────────────

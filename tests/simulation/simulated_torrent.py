@@ -115,7 +115,7 @@ class SimulatedTorrent:
     @property
     def num_half_open(self) -> int:
         """Dials and handshakes that the daemon has under way for it."""
-        return self.daemon.num_dials(self.info_hash)
+        return self.daemon.dialer.num_dials(self.info_hash)
 
     @property
     def has_live_peer(self) -> bool:

@@ -28,7 +28,8 @@ from scheduler.own_address import OwnAddress
 from scheduler.settings import settings_from
 from tests.simulation.broker_watch import TICK_SHARE, BrokerWatch
 from tests.simulation.dial_watch import DialWatch
-from tests.simulation.io_daemon import PEER_ID, SimulatedDaemon, SimulatedDial, full_bitfield
+from tests.simulation.dialer import SimulatedDial
+from tests.simulation.io_daemon import PEER_ID, SimulatedDaemon, full_bitfield
 from tests.simulation.network import FOREVER, KINDS, Network, SimulatedPeer
 from tests.simulation.router import Router
 from tests.simulation.simulated_torrent import NUM_PIECES, SimulatedTorrent
@@ -135,13 +136,14 @@ class Simulation:
     def step_clock(self, seconds: float) -> None:
         """The clock that the actors see steps."""
         self.world.clock_offset += seconds
-        self.watch.time_jumped()
-        self.dial_watch.clock_stepped()
+        self.watch.clock_stepped(seconds)
+        self.dial_watch.time_jumped()
 
     def suspend(self, seconds: float) -> None:
         """The machine sleeps: peers hang up, and all timers are late."""
         self.world.sleep(seconds)
-        self.watch.time_jumped()
+        self.watch.machine_slept()
+        self.dial_watch.time_jumped()
         for daemon in self.daemons:
             for connection_id in list(daemon.connections):
                 daemon.close(connection_id, "connection reset")

@@ -13,12 +13,12 @@ def test_a_daemon_that_dies_with_thirty_dials_under_way_gives_all_of_them_back()
     swarm = Simulation()
     torrents = swarm.add_many(3, dead=200)
     swarm.run(5)
-    assert len(swarm.daemon.dials) == 30
+    assert len(swarm.daemon.dialer.dials) == 30
     swarm.daemon.die()
     swarm.world.handle_all()
     assert swarm.stats.half_open == 0 and sum(map(failures, torrents)) == 0
     swarm.run(5)
-    assert len(swarm.daemon.dials) == 30
+    assert len(swarm.daemon.dialer.dials) == 30
 
 
 def test_after_the_death_of_a_daemon_its_torrents_connect_again():
@@ -62,11 +62,11 @@ def test_a_daemon_that_says_nothing_any_more_keeps_no_slot_for_ever():
 def test_a_machine_whose_table_of_flows_is_full_blames_no_peer():
     swarm = Simulation()
     torrents = swarm.add_many(5, alive=10)
-    swarm.daemon.says_busy = True
+    swarm.daemon.dialer.says_busy = True
     swarm.run(20)
     assert sum(torrent.ends.count(dm.LOCAL_BUSY) for torrent in torrents) > 10
     assert sum(map(failures, torrents)) == 0
-    swarm.daemon.says_busy = False
+    swarm.daemon.dialer.says_busy = False
     swarm.run(60)
     assert all(torrent.num_connected == 10 for torrent in torrents)
 
@@ -74,14 +74,14 @@ def test_a_machine_whose_table_of_flows_is_full_blames_no_peer():
 def test_a_busy_machine_is_not_dialled_at_the_speed_of_messages():
     swarm = Simulation()
     swarm.add_many(5, alive=100)
-    swarm.daemon.says_busy = True
+    swarm.daemon.dialer.says_busy = True
     swarm.run(20)
     assert len(swarm.dials) <= 20 + 10 * 20
 
 
 def test_a_daemon_with_smaller_limits_than_the_broker_answers_local_busy_and_all_are_dialled_in_the_end():
     swarm = Simulation()
-    swarm.daemon.max_under_way, swarm.daemon.max_pending = 5, 5
+    swarm.daemon.dialer.max_under_way, swarm.daemon.dialer.max_pending = 5, 5
     torrents = swarm.add_many(4, alive=10, dead=5)
     swarm.run(120)
     assert swarm.stats.failed[dm.LOCAL_BUSY] > 0
@@ -91,10 +91,10 @@ def test_a_daemon_with_smaller_limits_than_the_broker_answers_local_busy_and_all
 def test_without_descriptors_everybody_pauses_and_goes_on_by_himself():
     swarm = Simulation()
     torrents = swarm.add_many(5, alive=10)
-    swarm.daemon.has_descriptors = False
+    swarm.daemon.dialer.has_descriptors = False
     swarm.run(10)
     assert swarm.stats.paused and len(swarm.dials) < 25 and sum(map(failures, torrents)) == 0
-    swarm.daemon.has_descriptors = True
+    swarm.daemon.dialer.has_descriptors = True
     swarm.run(60)
     assert not swarm.stats.paused and all(torrent.num_connected == 10 for torrent in torrents)
 

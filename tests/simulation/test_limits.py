@@ -18,7 +18,7 @@ def test_handshakes_count_as_half_open():
     swarm = Simulation()
     swarm.add_many(5, silent=200)
     swarm.run(9)
-    assert swarm.stats.half_open == 30 and sum(dial.is_handshaking for dial in swarm.daemon.dials.values()) == 30
+    assert swarm.stats.half_open == 30 and sum(dial.is_handshaking for dial in swarm.daemon.dialer.dials.values()) == 30
 
 
 def test_the_global_limit_is_reached_but_for_the_tenth_that_is_kept_for_incoming():
@@ -67,17 +67,17 @@ def test_a_lower_half_open_limit_lets_run_out_what_is_over_it():
     swarm.run(0.05)
     assert len(swarm.dials) == dials_before
     swarm.run(15)
-    assert len(swarm.dials) > dials_before and len(swarm.daemon.dials) == 10
+    assert len(swarm.dials) > dials_before and len(swarm.daemon.dialer.dials) == 10
 
 
 def test_a_higher_half_open_limit_is_used_at_once():
     swarm = Simulation(connection_rate=0)
     swarm.add_many(5, dead=200)
     swarm.run(5)
-    assert len(swarm.daemon.dials) == 30
+    assert len(swarm.daemon.dialer.dials) == 30
     swarm.tell_broker(m.SetConnectionLimits(half_open=60))
     swarm.run(0.1)
-    assert len(swarm.daemon.dials) == 60
+    assert len(swarm.daemon.dialer.dials) == 60
 
 
 def test_a_lower_rate_holds_from_the_moment_at_which_it_is_set():
@@ -94,7 +94,7 @@ def test_without_a_rate_only_slots_limit_the_dials():
     swarm = Simulation(connection_rate=0)
     swarm.add_many(5, dead=200)
     swarm.run(0.2)
-    assert len(swarm.daemon.dials) == 30
+    assert len(swarm.daemon.dialer.dials) == 30
 
 
 def test_time_at_the_old_rate_gives_no_tokens_at_the_new_one():

@@ -196,7 +196,7 @@ def test_stopping_all_torrents_at_once_leaves_neither_dials_nor_timers():
         torrent.stop()
     swarm.run(3)
     assert swarm.stats.half_open == swarm.stats.connected == swarm.stats.pending == 0
-    assert not swarm.daemon.dials and not swarm.daemon.connections and not swarm.world.timers
+    assert not swarm.daemon.dialer.dials and not swarm.daemon.connections and not swarm.world.timers
 
 
 @pytest.mark.parametrize("seed", range(3))
