@@ -7,7 +7,7 @@ interval from now, and none while nobody waits.
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pykka
 
@@ -18,6 +18,8 @@ from actors.snapshots import ConnectionQueueStats, FlowStats
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.grant_ledger import Grant
 from scheduler.settings import Settings
+
+OVERDUE_SECONDS: Final = 1.0                            # more than a loop that has much to do keeps a timer waiting
 
 
 class ConnectionBroker(EngineActor):
@@ -196,12 +198,15 @@ class ConnectionBroker(EngineActor):
         self._cancel_timer()
 
     def _set_timer(self) -> None:
-        """Have one timer that is due no later than needed. One that is due sooner stays: it finds nothing and sets the next."""
+        """Have one timer that is due no later than needed. One that is due sooner stays: it finds nothing and sets the next.
+
+        One that is long overdue was set before the clock stepped forward: it comes when it would have come without that.
+        """
         now = self.clock()
         delay = self._queue.next_drain(now)
         if delay is None:
             self._cancel_timer()
-        elif self._timer is None or self._timer_due > now + delay:
+        elif self._timer is None or not now - OVERDUE_SECONDS <= self._timer_due <= now + delay:
             self._cancel_timer()
             self._timer_due = now + delay
             self._timer = self.call_later(delay, m.DrainDue(self._timer_due))
