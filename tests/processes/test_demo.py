@@ -16,5 +16,9 @@ def test_the_demo_completes_20_torrents_that_took_turns_and_leaves_nothing_behin
     assert float(figures[2]) > 0.8
     assert 0 < int(figures[3]) <= int(figures[4]) == 30
     assert len(re.findall(r": complete$", done.stdout, re.MULTILINE)) == 20
+    log, = tmp_path.glob("evenswarm-demo-*/demo.log")
+    inspected = subprocess.run([sys.executable, str(ROOT / "run.py"), "inspect", str(log)], capture_output=True, text=True, timeout=60)
+    assert inspected.returncode == 0 and "no invariant violated" in inspected.stdout, inspected.stdout[-3000:] + inspected.stderr[-3000:]
+    assert "its beginning is missing" not in inspected.stdout and "not told" not in inspected.stdout    # so all was judged
     kept = [path.name for path in tmp_path.rglob("*") if path.is_file()]
     assert all(name.endswith((".log", ".torrent")) for name in kept), kept

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ui.log_builder import (
-    A, B, attempt, change, closed, connected, engine, failed, granted, limits_changed, line, report_of, started, write_log,
+    A,
+    B,
+    attempt,
+    change,
+    closed,
+    connected,
+    engine,
+    failed,
+    granted,
+    limits_changed,
+    line,
+    report_of,
+    started,
+    write_log,
 )
 from ui.log_report.log_report import read_log
 from ui.log_report.violations import MAX_EXAMPLES, RULES

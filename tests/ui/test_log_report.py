@@ -130,9 +130,9 @@ def test_jain_over_time_looks_at_those_that_asked_then():
     run = run_of(
         engine(), line(0, "slot_requested", A, count=9), line(0, "slot_requested", B, count=9),
         *attempt(0.1, 1, 0.2, "refused", A), *attempt(0.3, 2, 0.4, "refused", B),     # the first second: one each
-        *attempt(1.1, 3, 1.2, "refused", A), *attempt(1.3, 4, 1.4, "refused", A),     # the second one: A has all, B waits
+        *attempt(1.1, 3, 1.2, "refused", A), *attempt(1.3, 4, 1.4, "refused", A),     # the second one: A has all, B waits, so it is 3 to 1
         line(1.9, "requests_cancelled", B, dropped=8), *attempt(2.5, 5, 2.6, "refused", A))
-    assert jain_over_time(run.torrents.values(), run.timeline.num_used) == [1.0, 0.5, None]
+    assert jain_over_time(run.torrents.values(), run.timeline.num_used, run.timeline.bin_seconds) == [1.0, 0.8, None]
 
 
 def test_the_most_starts_in_a_second_and_in_longer_windows():

@@ -81,7 +81,7 @@ def _run(run: RunReport) -> str:
         f'<p class="soft">{shown(identity(run))}<br/>waits for a slot: {wait_text(all_waits(run))}</p></section>\n',
         "<section><h3>Rate and half-open against their limits</h3>\n", *_levels(run), "</section>\n",
         "<section><h3>Turns: grants over time by torrent</h3>\n",
-        f'<p class="soft">A cell is {run.timeline.bin_seconds:g} s, darker with more grants. A thin line: it asked and had no turn then.{rest}</p>\n',
+        f'<p class="soft">A cell is {run.timeline.bin_seconds:g} s, stronger with more grants. A thin line: it asked and had no turn then.{rest}</p>\n',
         _picture(charts.turns_chart([_turns(run, torrent) for torrent in drawn], run.timeline.bin_seconds)), "</section>\n",
         "<section><h3>Fairness over time</h3>\n", *_fairness(run), "</section>\n",
         "<section><h3>Waits for a slot</h3>\n",
@@ -122,7 +122,7 @@ def _levels(run: RunReport) -> list[str]:
 def _fairness(run: RunReport) -> list[str]:
     num_used, bin_seconds = run.timeline.num_used, run.timeline.bin_seconds
     return [
-        f'<p class="soft">{shown(fairness_text(run))}</p>\n',
+        f'<p class="soft">{"<br/>".join(shown(line) for line in fairness_text(run).splitlines())}</p>\n',
         _picture(charts.level_chart("Jain", jain_over_time_of(run), [], bin_seconds, top=1.05)),
         _picture(charts.level_chart("Lag", run.lag_over_time.values[:num_used], [], bin_seconds)),
     ]

@@ -113,7 +113,7 @@ def _round_below(value: float) -> float:
 
 
 def turns_chart(rows: Sequence[tuple[str, Sequence[int], Sequence[int]]], bin_seconds: float) -> str:
-    """A row a torrent (name, grants in each bin, whether it asked): a cell is darker the more grants; a thin line is "asked, got none"."""
+    """A row a torrent (name, grants in each bin, whether it asked): a cell is the stronger the more grants; a thin line is "asked, got none"."""
     num_bins = max((len(grants) for _, grants, _ in rows), default=1)
     most = max((max(grants, default=0) for _, grants, _ in rows), default=0) or 1
     width, parts = PLOT / num_bins, []
