@@ -130,6 +130,8 @@ class TorrentActor(EngineActor):
 
     def _apply_settings(self, message: m.ApplySettings) -> None:
         self._settings = message.settings
+        if self._life.is_running and self._wants_peers != self._maintenance.is_active:
+            self._maintenance.start() if self._wants_peers else self._stop_dialling()
         self._maintain_soon()
 
     def _stop_torrent(self, message: m.StopTorrent) -> None:
@@ -168,6 +170,8 @@ class TorrentActor(EngineActor):
     def _torrent_checked(self, message: dm.TorrentChecked) -> None:
         if self._life.checked():
             self._progress.checked(message.verified)
+            if not self._progress.is_complete:
+                self._swarm.seeds_are_wanted(self.clock())
             self._log.info("torrent_checked", num_verified=self._progress.num_verified, num_pieces=self._info.layout.num_pieces)
             self._follow_life()
 
@@ -223,7 +227,7 @@ class TorrentActor(EngineActor):
         self._around.to_daemon(dm.StartTorrent(self._info_hash))
         self._log.info("torrent_started", left=self._progress.left)
         self._announcing.start(self._port)
-        if not self._progress.is_complete:
+        if self._wants_peers:
             self._maintenance.start()
             self._maintain_soon()
 
@@ -240,6 +244,11 @@ class TorrentActor(EngineActor):
         self._around.to_daemon(dm.CancelDials(self._info_hash))
 
     # ── turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _wants_peers(self) -> bool:
+        """Tell whether it dials while it runs: to get something, or to give where the user wants that."""
+        return not self._progress.is_complete or self._settings.seeds_dial
 
     @property
     def _room(self) -> int:
@@ -262,7 +271,7 @@ class TorrentActor(EngineActor):
         """Return why this grant cannot be used now, '' when it can: much may have changed since it was asked for."""
         if not self._life.is_running:
             return "checking" if self._life.wanted else "stopped"
-        if self._progress.is_complete:
+        if not self._wants_peers:
             return "complete"
         if self.clock() >= grant.deadline:
             return "too_late"
@@ -289,7 +298,7 @@ class TorrentActor(EngineActor):
             self._maintenance_timer.cancel()
             self._maintenance_timer = None
         before = dict(self._swarm.counts)
-        delays = [delay for delay in (self._peers.end_overdue(), self._maintenance.maintain(self._room)) if delay is not None]
+        delays = [delay for delay in (self._peers.end_overdue(), self._maintenance.maintain(self._room, self._progress.is_complete)) if delay is not None]
         if delays:
             self._maintenance_timer = self.call_later(max(min(delays), 0.0), m.MaintenanceDue())
         if before != self._swarm.counts:
@@ -327,7 +336,7 @@ class TorrentActor(EngineActor):
         self._progress.pieces_verified(message.piece_indices)
         self._log.info("piece_verified", piece_indices=message.piece_indices, num_verified=self._progress.num_verified)
         if self._progress.is_complete and self._maintenance.is_active:
-            self._stop_dialling()
+            self._maintain_soon() if self._wants_peers else self._stop_dialling()
 
     def _pieces_durable(self, message: dm.PiecesDurable) -> None:
         was_durable = self._progress.is_durable

@@ -26,6 +26,7 @@ class TorrentMaintenance:
         self._has_new_candidates = False
         self._is_active = False
         self._asked = 0                                 # of the level told, what is not yet granted
+        self._is_finished = False                       # as the broker was told
         self._logged = 0
         self._state_again_at = 0.0
         self._step = 0
@@ -59,15 +60,19 @@ class TorrentMaintenance:
         """A grant was given back: the next useful slot is asked for anew."""
         self._asked = 0
 
-    def maintain(self, room: int) -> float | None:
-        """Ask for what is useful now. Return the seconds until time alone can change that; None: never."""
+    def maintain(self, room: int, is_finished: bool) -> float | None:
+        """Ask for what is useful now; a torrent that is finished asks in order to give, and has fewer turns for that.
+
+        Return the seconds until time alone can change that; None: never.
+        """
         if not self._is_active:
             return None
         now = self._around.clock()
         self._swarm.wake(now)
         level = min(room, self._swarm.num_candidates)
         if level > 0:
-            if level != self._asked or now >= self._state_again_at:
+            if level != self._asked or is_finished != self._is_finished or now >= self._state_again_at:
+                self._is_finished = is_finished
                 self._ask(level, now)
             return self._state_again_at - now
         if room <= 0:
@@ -82,7 +87,7 @@ class TorrentMaintenance:
         self._asked = level
         self._state_again_at = now + SCHEDULE_SECONDS[self._step]
         self._step = min(self._step + 1, len(SCHEDULE_SECONDS) - 1)
-        self._around.to_broker(m.RequestConnections(self._around.info_hash, level))
+        self._around.to_broker(m.RequestConnections(self._around.info_hash, level, self._is_finished))
         if level != self._logged:
             self._logged = level
             self._around.log.info("slot_requested", count=level, candidates=self._swarm.num_candidates)

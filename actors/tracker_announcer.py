@@ -200,7 +200,7 @@ class TrackerAnnouncer(EngineActor):
     @property
     def _num_want(self) -> int:
         """Peers are of no use to a seed, which does not dial."""
-        return self._settings.num_want if self._left else 0
+        return self._settings.num_want if self._left or self._settings.seeds_dial else 0
 
     def _announce_ended(self, message: m.AnnounceEnded) -> None:
         under_way = self._end(message.number)

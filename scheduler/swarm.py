@@ -259,6 +259,9 @@ class Swarm(SwarmTable):
         if not blame or peer.state != CONNECTED:        # one that came in and left before its handshake was complete
             self._release(peer, now)
             return
+        if reason == BOTH_SEEDS:
+            self._fail(peer, now, LONGEST_WAIT_SECONDS, reason)
+            return
         if reason == IDLE:
             self._fail(peer, now, IDLE_WAIT_SECONDS, reason)
             return
@@ -266,9 +269,15 @@ class Swarm(SwarmTable):
         if reason == DUPLICATE_PEER:
             self._duplicate(peer, now)
             return
-        if seconds < QUICK_DISCONNECT_SECONDS and reason != BOTH_SEEDS:
+        if seconds < QUICK_DISCONNECT_SECONDS:
             peer.quick_disconnects += 1
             peer.last_failure = now
         else:
             peer.quick_disconnects = 0
         self._fail(peer, now, self._backoff(peer), reason)
+
+    def seeds_are_wanted(self, now: float) -> None:
+        """We are no seed any more: those that we parted from because both were may be dialled again."""
+        for peer in self._peers.values():
+            if peer.state == FAILED and peer.reason == BOTH_SEEDS and not peer.barred:
+                self._queue(peer, now)
