@@ -180,15 +180,21 @@ class GrantLedger:
 
     def check_invariants(self) -> None:
         """Count everything anew and assert that the counts and the identity hold."""
-        for counted, grants in [(self.count, self._grants), *((account, account.grants) for account in self._accounts.values())]:
-            states = Counter(grant.state for grant in grants.values())
-            assert (counted.leased, counted.half_open, counted.connected) == (states[LEASED], states[HALF_OPEN], states[CONNECTED])
-            assert counted.incoming == sum(grant.incoming for grant in grants.values()) if counted is not self.count else True
-        assert self.incoming == sum(grant.incoming for grant in self._grants.values())
-        assert self._grants.keys() == {grant_id for account in self._accounts.values() for grant_id in account.grants}
-        assert self._leases.keys() == {grant.grant_id for grant in self._grants.values() if grant.state is LEASED}
-        in_flight = [grant for grant in self._grants.values() if grant.state is not CONNECTED]
-        assert self.in_flight_with_peers == sum(grant.had_peers for grant in in_flight)
+        rows = {info_hash: {LEASED: 0, HALF_OPEN: 0, CONNECTED: 0, "incoming": 0} for info_hash in self._accounts}
+        in_flight_with_peers = 0
+        for grant_id, grant in self._grants.items():
+            row, account = rows[grant.info_hash], self._accounts[grant.info_hash]
+            row[grant.state] += 1
+            row["incoming"] += grant.incoming
+            in_flight_with_peers += grant.had_peers and grant.state is not CONNECTED
+            assert account.grants[grant_id] is grant and (grant_id in self._leases) is (grant.state is LEASED)
+        for info_hash, account in self._accounts.items():
+            counted = {LEASED: account.leased, HALF_OPEN: account.half_open, CONNECTED: account.connected, "incoming": account.incoming}
+            assert rows[info_hash] == counted and len(account.grants) == account.total
+        totals = [sum(row[state] for row in rows.values()) for state in (LEASED, HALF_OPEN, CONNECTED, "incoming")]
+        assert totals == [self.count.leased, self.count.half_open, self.count.connected, self.incoming]
+        assert len(self._grants) == self.count.total and len(self._leases) == self.count.leased
+        assert self.in_flight_with_peers == in_flight_with_peers
         ended = self.failed.total() + self.cancelled + self.declined.total() + self.expired
         assert self.granted == self.connected_ever + ended + self.count.in_flight
 

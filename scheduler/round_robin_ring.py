@@ -36,6 +36,9 @@ class RoundRobinRing(Generic[Member]):
     def __bool__(self) -> bool:
         return bool(self._members)
 
+    def __contains__(self, member: Member) -> bool:
+        return self._members.get(member.info_hash) is member
+
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
 

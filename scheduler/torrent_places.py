@@ -159,26 +159,24 @@ class TorrentPlaces:
 
     def check_invariants(self, torrents: list[QueuedTorrent]) -> None:
         """Assert that each of `torrents`, all that there are, has exactly the place that it says, and the counts hold."""
-        expected: dict[tuple[str, bool, bool], set[bytes]] = {}
+        num_in_rings, num_full, num_held, num_active = 0, 0, 0, {False: 0, True: 0}
         for torrent in torrents:
             turns = self._turns_of(torrent)
             assert torrent.pending >= 0 and (torrent.place == IDLE) is (torrent.pending == 0)
-            assert torrent.has_peers is self._has_peers(torrent)
-            assert torrent.is_among_finished is torrent.is_finished
-            assert torrent.place != refusal.HALF_OPEN_SHARE or turns.may_be_stale() or turns.has_its_share(torrent)
+            assert torrent.has_peers is self._has_peers(torrent) and torrent.is_among_finished is torrent.is_finished
             asks = torrent.place in (WAITING, refusal.HALF_OPEN_SHARE)
             assert torrent.is_active is (asks or torrent.account.in_flight > 0)
-            key = (torrent.place, torrent.is_finished and asks, torrent.has_peers and asks)
-            expected.setdefault(key, set()).add(torrent.info_hash)
-        actual = {(refusal.TORRENT, False, False): self._full.values(), (refusal.RETRY, False, False): [t for t in torrents if t in self._held]}
+            num_active[torrent.is_finished] += torrent.is_active
+            assert (torrent.recent.clock is not None) is asks
+            match torrent.place:
+                case "waiting":          assert torrent in turns.below_share.ring_of(torrent)
+                case "half_open_share":  assert torrent in turns.at_share.ring_of(torrent) and (turns.may_be_stale() or turns.has_its_share(torrent))
+                case "torrent":          assert self._full[torrent.info_hash] is torrent
+                case "retry":            assert torrent in self._held
+            num_in_rings, num_full, num_held = num_in_rings + asks, num_full + (torrent.place == "torrent"), num_held + (torrent.place == "retry")
+        assert (num_in_rings, num_full, num_held) == (self.num_waiting, len(self._full), len(self._held)), "a torrent is in two places"
         for is_finished, turns in ((False, self._downloading), (True, self._finished)):
-            for place, rings in ((WAITING, turns.below_share), (refusal.HALF_OPEN_SHARE, turns.at_share)):
-                actual[place, is_finished, False], actual[place, is_finished, True] = rings.without_peers, rings.with_peers
-            assert turns.num_active == sum(torrent.is_active for torrent in torrents if torrent.is_finished is is_finished)
-            assert turns.share == self._rules.share(turns.num_active)
-        for place, members in actual.items():
-            assert {torrent.info_hash for torrent in members} == expected.get(place, set()), place
-        assert len(self._held) == len(expected.get((refusal.RETRY, False, False), set()))
+            assert turns.num_active == num_active[is_finished] and turns.share == self._rules.share(turns.num_active)
         assert 0 <= self._earned <= 1
 
     # ── one place each ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """Random events for the connection queue, as many as you like: python -m tests.properties.long_run EVENTS [SEED]
 
 Prints the seed, the number of events and the digest of all decisions every 100,000 events. A broken invariant ends it with the seed
-and the event that broke it; the same seed leads there again. 10^8 events take about two hours.
+and the event that broke it; the same seed leads there again. 10^8 events take about an hour and a half.
 """
 
 import random

@@ -30,6 +30,7 @@ class ModelTorrent:
     held_until: float = 0.0
     hold_at_least_until: float = 0.0
     num_declines: int = 0
+    is_finished: bool = False
 
 
 class QueueWorld:
@@ -53,6 +54,7 @@ class QueueWorld:
         }
         self.is_paused = False
         self.num_granted = 0
+        self.num_places_taken = self.num_closed_idle = 0
         self.num_events = 0
         self.trace = hashlib.sha256()
         self._idle_since: float | None = None
@@ -83,11 +85,12 @@ class QueueWorld:
         assert freed is None or tuple(freed) == tuple(counts)
         self._after("gone", which)
 
-    def request(self, which: int, count: int) -> None:
+    def request(self, which: int, count: int, *, is_finished: bool = False) -> None:
         name = self._name(which)
-        self.queue.request(name, count, self.now)
+        self.queue.request(name, count, self.now, is_finished=is_finished)
         torrent = self.torrents.get(name)
         if torrent is not None:
+            torrent.is_finished = is_finished
             torrent.pending = max(count - sum(owner == name for owner, _ in self.leased.values()), 0)
             torrent.held_until = min(torrent.held_until, torrent.hold_at_least_until)
         self._after("request", which, count)
@@ -125,11 +128,33 @@ class QueueWorld:
         self.bucket.start()
         self._after("start", grant_id)
 
+    def offer_idle(self, pick: int, idle_seconds: float) -> None:
+        """A torrent offers a connection, and the broker looks whether it needs the place."""
+        if (grant_id := self._pick(self.connected, pick)) is None:
+            return
+        self.queue.offer_idle(self.connected[grant_id][0], grant_id, idle_seconds, self.now)
+        self._after("offer", grant_id)
+        offer = self.queue.idle_to_close(self.now)
+        if offer is None:
+            return
+        num_incoming = sum(incoming for _, incoming in self.connected.values())
+        assert self.num_closed_idle <= self.num_places_taken, "more than one connection closed for each place that is taken"
+        assert self._total() + self._kept("global_connections", num_incoming) == self.limits["global_connections"], "a place was free"
+        assert any(torrent.pending and not torrent.is_finished for torrent in self.torrents.values()), "nobody who downloads waits"
+        name, _ = self.connected.pop(offer.grant_id)    # KeyError: not a connection
+        assert name == offer.info_hash
+        self.num_closed_idle += 1
+        self.queue.connection_closed(offer.grant_id, self.now)
+        self.ended.append((offer.grant_id, name, False))
+        self._after("idle", offer.grant_id)
+        assert self.queue.idle_to_close(self.now) is None or self.num_places_taken >= self.num_closed_idle
+
     def end(self, pick: int, outcome: str) -> None:
         if (grant_id := self._pick(self.half_open, pick)) is None:
             return
         name = self.half_open.pop(grant_id)
-        self.queue.attempt_ended(grant_id, outcome, self.now)
+        answered_in = 0.05 * (1 + grant_id % 7) if outcome in (dm.CONNECTED, dm.REFUSED, dm.HANDSHAKE_FAILED) else None
+        self.queue.attempt_ended(grant_id, outcome, self.now, answered_in, (None, 0.05, 0.3)[grant_id % 3])
         self._attempt_ended(grant_id, name, outcome)
         self._after("end", grant_id, outcome)
 
@@ -145,6 +170,7 @@ class QueueWorld:
         name = self._name(which)
         answer = self.queue.reserve_incoming(name)
         if isinstance(answer, Grant):
+            self.num_places_taken += 1
             self.connected[answer.grant_id] = (name, True)
             assert self._total() <= self.limits["global_connections"]
             assert self._total(name) <= self.limits["torrent_connections"]
@@ -236,9 +262,10 @@ class QueueWorld:
         pick, which, roll = rng.randrange(1000), rng.randrange(len(self.names)), rng.random()
         if roll < 0.25:    self.start(pick)
         elif roll < 0.40:  self.end(pick, rng.choice(dm.OUTCOMES))
-        elif roll < 0.55:  self.request(which, rng.choice((1, 1, 2, 5, 50)))
+        elif roll < 0.55:  self.request(which, rng.choice((1, 1, 2, 5, 50)), is_finished=rng.random() < 0.2)
         elif roll < 0.80:  self.advance(rng.choice((0.001, 0.05, 0.1, 0.1, 0.5, 0.5, 3.0)))
         elif roll < 0.85:  self.close(pick)
+        elif roll < 0.86:  self.offer_idle(pick, rng.choice((0.0, 300.0)))
         elif roll < 0.88:  self.decline(pick, rng.choice((None, 0.0, 0.05, 1.0, 60.0)))
         elif roll < 0.91:  self.register(which, rng.choice((3.0, 1.0, 1 / 3)))
         elif roll < 0.93:  self.incoming(which)
@@ -258,6 +285,7 @@ class QueueWorld:
     def random(cls, rng: random.Random) -> "QueueWorld":
         """Return a world with a few torrents and limits that are all reached now and then."""
         settings = settings_from({
+            "profile": rng.choice(("conservative", "conservative", "auto")), "router_entries": rng.choice((64, 100_000)),
             "connection_rate": rng.choice((0, 1, 10, 50)), "connection_burst": rng.randrange(1, 30),
             "half_open_limit": rng.choice((1, 2, 7, 30)), "global_connection_limit": rng.choice((3, 20, 60)),
             "torrent_connection_limit": rng.choice((2, 10, 25)), "unanswered_limit": rng.choice((5, 60, 400)),
@@ -309,6 +337,7 @@ class QueueWorld:
         torrent.pending -= 1
         self.leased[grant_id] = (name, deadline)
         self.num_granted += 1
+        self.num_places_taken += 1
 
     def _check_limits(self, granted: set[bytes]) -> None:
         """After grants; nothing else but an incoming connection, which has its own check, makes anything more."""
@@ -316,6 +345,10 @@ class QueueWorld:
         assert self._total() <= self.limits["global_connections"]
         assert all(self._total(name) <= self.limits["torrent_connections"] for name in granted)
         assert self._num_remembered() + len(self.leased) + len(self.half_open) <= self.limits["unanswered"]
+        if self.settings.profile == "auto":
+            incoming = sum(incoming for _, incoming in self.connected.values())
+            used = self._num_remembered() + self._total() - incoming
+            assert used <= int(self.settings.router_entries * 0.9), "the router may be full"
         if self.bucket.rate:
             assert self.bucket.level - len(self.leased) >= -ROUNDING, "a lease without a token"
 
@@ -342,6 +375,7 @@ class QueueWorld:
             and in_flight < self.limits["half_open"]
             and self._total() + self._kept("global_connections", num_incoming) < self.limits["global_connections"]
             and self._num_remembered() + in_flight < self.limits["unanswered"]
+            and not self._is_router_full(in_flight)
             and (self.bucket.rate == 0 or self.bucket.level - len(self.leased) >= 1)
             and any(
                 torrent.pending and torrent.held_until <= self.now
@@ -349,6 +383,13 @@ class QueueWorld:
                 for name, torrent in self.torrents.items()
             )
         )
+
+    def _is_router_full(self, in_flight: int) -> bool:
+        """Tell whether `auto` holds back, for all but first peers at least."""
+        if self.settings.profile != "auto":
+            return False
+        most = int(self.settings.router_entries * 0.7)
+        return self._num_remembered() + in_flight + len(self.connected) >= most // 4
 
     def _kept(self, limit: str, num_incoming: int) -> int:
         return max(int(self.limits[limit] * self.settings.incoming_reserve) - num_incoming, 0)

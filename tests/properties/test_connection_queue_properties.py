@@ -16,7 +16,7 @@ from tests.properties.long_run import worlds
 from tests.properties.queue_world import QueueWorld
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-NUM_EVENTS = int(os.environ.get("EVENSWARM_PROPERTY_EVENTS", "200000"))
+NUM_EVENTS = int(os.environ.get("EVENSWARM_PROPERTY_EVENTS", "1000000"))
 NUM_RUNS = 10
 
 which = st.integers(0, 4)

@@ -112,6 +112,8 @@ def queue_panel(view: snapshots.FeedView) -> Panel:
              f"   connected {queue.connected} of {queue.global_limit}   waiting {queue.pending}"),
         Text("next       " + "  ".join(printable(names.get(info_hash, info_hash.hex()[:8])) for info_hash in queue.next_up[:8]), overflow="ellipsis", no_wrap=True),
     ]
+    if queue.slowed_before is not None and queue.half_open_limit < queue.highest_half_open:
+        lines.append(Text(f"slowed     {queue.slowed_before:.0f} s ago: {printable(queue.slowed_by)}", style="yellow"))
     if queue.paused:
         lines.append(Text(f"paused     {printable(queue.paused)}", style="yellow"))
     return Panel(Group(*lines), title="Turns", title_align="left")
