@@ -1,5 +1,6 @@
 """Whatever the clock does: dials neither freeze nor flood."""
 
+from actors import messages as m
 from tests.simulation.figures import most_in_any
 from tests.simulation.simulation import Simulation
 
@@ -22,6 +23,16 @@ def test_a_clock_that_steps_forward_an_hour_lets_no_more_than_a_burst_out():
     before = len(swarm.dials)
     swarm.run(1)
     assert len(swarm.dials) - before <= 20 + 10
+
+
+def test_after_a_step_forward_nobody_waits_for_a_timer_that_was_set_before_it():
+    swarm = Simulation(connection_rate=0.02, connection_burst=1)
+    torrent = swarm.add(dead=500)
+    swarm.run(1)                                        # the next token is due in 49 s
+    swarm.step_clock(3_600)
+    swarm.tell_broker(m.SetConnectionRateLimit(10, 1))
+    swarm.run(1.5)
+    assert len(torrent.dials) >= 8
 
 
 def test_a_clock_that_jumps_to_and_fro_costs_at_most_the_time_that_it_hides():

@@ -17,7 +17,8 @@ from typing import Any
 import pykka
 from pykka import messages as pykka_messages
 
-MOST_MESSAGES_AT_ONCE = 2_000_000                       # handled without time passing: more is a loop of messages
+SHORTEST_TIMER_SECONDS = 1e-6
+MOST_MESSAGES_AT_ONCE = 500_000                       # handled without time passing: more is a loop of messages
 
 
 class CrashedByOrder(Exception):
@@ -86,8 +87,8 @@ class World:
         return self.now + self.clock_offset
 
     def call_later(self, delay: float, function: Callable[[], None]) -> DueCall:
-        """As gevent.spawn_later; for the actors."""
-        return self._push(delay, DueCall(function, self.timers))
+        """As gevent.spawn_later, for the actors: a real timer takes its time, however short."""
+        return self._push(max(delay, SHORTEST_TIMER_SECONDS), DueCall(function, self.timers))
 
     def later(self, delay: float, function: Callable[[], None]) -> DueCall:
         """The same for everything else that happens."""
