@@ -327,6 +327,7 @@ class BrokerWatch:
             in_flight < limits.half_open
             and total + self._kept(limits.global_connections, self._incoming) < limits.global_connections
             and remembered + in_flight < limits.unanswered
+            and (not limits.router_entries or remembered + total < limits.router_entries * 0.7 // 4)     # auto: beyond, not all may dial
             and (bucket.rate == 0 or bucket.level - leased >= 1)
             and self._turns.somebody_is_awake(self.now)
         )
