@@ -24,7 +24,8 @@ MAY_IMPORT_OF_OURS = {                                  # folder: what it may im
     "daemon": {"daemon", "scheduler", "protocol"},
     "actors": {"actors", "scheduler", "protocol"},
     "ui": {"ui", "actors.messages", "actors.snapshots"},
-    "ui/web": {"ui.web", "ui.torrent_url", "protocol"}, # a process of its own: what it knows of the engine came in frames
+    "ui/web": {"ui.web", "ui.fetching", "protocol"}, # a process of its own: what it knows of the engine came in frames
+    "ui/fetching": {"ui.fetching", "protocol"},         # for commands and the web process
     "ui/commands": {"ui", "actors", "daemon", "scheduler", "protocol"},
 }
 MAY_IMPORT_OF_OTHERS = {
@@ -32,7 +33,8 @@ MAY_IMPORT_OF_OTHERS = {
     "scheduler": set(),
     "daemon": {"gevent"},                               # greenlets, no pykka
     "actors": {"gevent", "msgspec", "pykka", "structlog", "urllib3"},
-    "ui": {"gevent", "rich", "urllib3"},
+    "ui": {"rich"},
+    "ui/fetching": {"gevent", "urllib3"},
     "ui/web": {"gevent", "msgspec", "werkzeug"},
     "ui/commands": {"gevent", "msgspec", "platformdirs", "pykka", "pytest", "rich", "structlog", "urllib3"},
 }

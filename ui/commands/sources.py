@@ -7,7 +7,7 @@ from protocol.errors import MagnetError, MetainfoError, StorageError
 from protocol.limits import MAX_METAINFO_BYTES
 from protocol.magnet import parse_magnet
 from protocol.metainfo import Metainfo, parse_metainfo
-from ui.commands.torrent_url import SCHEMES, fetch, without_login
+from ui.fetching.torrent_url import SCHEMES, fetch, without_login
 
 A_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 

@@ -2,6 +2,7 @@
 
 import errno
 import ssl
+from collections.abc import Callable
 from http.client import BadStatusLine, IncompleteRead, RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -23,11 +24,14 @@ BY_BROWSER = "save the file with a browser and give that"
 PAGE_BEGINNINGS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 
 
-def fetch(url: str) -> bytes:
-    """GET `url` and return its body. Raises MetainfoError that names the URL (without a password in it), what happened and what to do."""
+def fetch(url: str, why_not: Callable[[str], str] | None = None) -> bytes:
+    """GET `url` and return its body. `why_not`: IP address → why nothing may be fetched from there, '' when it may.
+
+    Raises MetainfoError that names the URL (without a password in it), what happened and what to do.
+    """
     try:
         with gevent.Timeout(DEADLINE_SECONDS, MetainfoError(f"did not come within {DEADLINE_SECONDS:g} s; try again later, or {BY_BROWSER}")):
-            return _follow(url)
+            return _follow(url, why_not)
     except MetainfoError as error:
         raise MetainfoError(f"{without_login(url)}: {error}") from None
 
@@ -39,10 +43,12 @@ def without_login(url: str) -> str:
     return f"{scheme}{colon}{host.rpartition('@')[2]}{slash}{path}"
 
 
-def _follow(url: str) -> bytes:
+def _follow(url: str, why_not: Callable[[str], str] | None) -> bytes:
     import urllib3
 
-    pools = urllib3.PoolManager(retries=False)
+    from ui.fetching.checked_connections import checked_pools
+
+    pools = urllib3.PoolManager(retries=False) if why_not is None else checked_pools(why_not)
     try:
         for _ in range(MAX_REDIRECTS + 1):
             response = pools.request("GET", url, redirect=False, preload_content=False, headers={"User-Agent": USER_AGENT})
