@@ -17,9 +17,9 @@ from scheduler.settings import AUTO, Settings
 from scheduler.token_bucket import TokenBucket
 
 # Of a router's table of connections, where its size is looked at (profile `auto`). It gives no sign before it is full, and then it
-# drops what others in the house begin as well: so much is ours, connections included, and a bit more for torrents that have no peer.
+# drops what others in the house begin as well: so much is ours, connections included.
 FULL: Final = 0.7
-FULL_FOR_FIRST_PEERS: Final = 0.9
+FOR_OTHERS: Final = 0.25                                # of that; the rest is kept for torrents without a peer while one of them waits
 FIRST_PEER_TRIES: Final = 20                            # of swarms of which 3 in 10 peers answer, 1 in 1,000 has given none by then
 
 
@@ -112,21 +112,18 @@ class DialRules:
             return Refusal(r.HALF_OPEN, count.in_flight, limits.half_open)
         if (unanswered := self.num_unanswered(now)) >= limits.unanswered:
             return Refusal(r.UNANSWERED, unanswered, limits.unanswered)
-        if limits.router_entries and (flows := self.num_flows(now)) >= (most := int(limits.router_entries * FULL_FOR_FIRST_PEERS)):
-            return Refusal(r.ROUTER, flows, most, reason=self._router_text())
+        if limits.router_entries and (flows := self.num_flows(now)) >= self.most_flows:
+            return Refusal(r.ROUTER, flows, self.most_flows, reason=self._router_text())
         if not self.bucket.can_reserve(now):
             return Refusal(r.RATE, limit=self.bucket.rate)
         return None
 
     def refusal_to_torrents_with_peers(self, now: float, somebody_has_no_peer: bool) -> Refusal | None:
         """Return the rule that lets only torrents without a peer dial: half of what a router remembers is kept for them."""
-        if self.limits.router_entries:
-            flows, most = self.num_flows(now), self.most_flows // 4 if somebody_has_no_peer else self.most_flows
-            if flows >= most:
-                kept = ", the others are kept for torrents without a peer" if somebody_has_no_peer else ""
-                return Refusal(r.ROUTER, flows, most, reason=self._router_text() + kept)
         if not somebody_has_no_peer:
             return None
+        if self.limits.router_entries and (flows := self.num_flows(now)) >= (most := int(self.most_flows * FOR_OTHERS)):
+            return Refusal(r.ROUTER, flows, most, reason=self._router_text() + ", the others are kept for torrents without a peer")
         used = self.router_memory.num_entries_with_peers(now) + self._ledger.in_flight_with_peers
         if used < self.limits.unanswered // 2:
             return None
@@ -151,7 +148,7 @@ class DialRules:
 
     @property
     def most_flows(self) -> int:
-        """How many of these there may be for torrents that have a peer; 0 = not limited as such."""
+        """How many of these there may be; 0 = not limited as such."""
         return int(self.limits.router_entries * FULL)
 
     def has_claim_to_a_first_peer(self, num_fruitless: int) -> bool:

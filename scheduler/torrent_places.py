@@ -133,8 +133,6 @@ class TorrentPlaces:
         is_anybody_waiting = bool(self._downloading or self._finished)
         if is_anybody_waiting:
             refused = self._rules.refusal_to_all(now)
-            if refused is None and not self._downloading.has_members_without_peers:
-                refused = self._refusal_to_torrents_with_peers(now)
             moments.append(now if refused is None else now + self._rules.seconds_until_changed(refused, now))
         if next_lease_end is not None and (is_anybody_waiting or self._full):
             moments.append(next_lease_end)

@@ -348,7 +348,7 @@ class QueueWorld:
         if self.settings.profile == "auto":
             incoming = sum(incoming for _, incoming in self.connected.values())
             used = self._num_remembered() + self._total() - incoming
-            assert used <= int(self.settings.router_entries * 0.9), "the router may be full"
+            assert used <= int(self.settings.router_entries * 0.7), "the router may be full"
         if self.bucket.rate:
             assert self.bucket.level - len(self.leased) >= -ROUNDING, "a lease without a token"
 
