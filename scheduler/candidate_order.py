@@ -18,14 +18,22 @@ class CandidateOrder:
         self.own_port = 0
         self._own_address = own_address
         self._version = own_address.version
+        self._own: dict[tuple[str, int], PeerAddress] = {}  # made once: one for each way in which we are seen
 
     def has_changed(self) -> bool:
         """Tell, once, that all keys given so far are old."""
-        changed, self._version = self._version != self._own_address.version, self._own_address.version
-        return changed
+        if self._version == self._own_address.version:
+            return False
+        self._version = self._own_address.version
+        self._own.clear()
+        return True
 
     def key(self, peer: SwarmPeer) -> tuple[int, float, int]:
         """Return a key: the smallest is dialled first."""
         own_ip = self._own_address.as_seen_by(peer.address.ip)
-        priority = peer_priority(PeerAddress(own_ip, self.own_port), peer.address) if own_ip else MIDDLE_PRIORITY
-        return (*peer.candidate_rank(), -priority)
+        if not own_ip:
+            return (*peer.candidate_rank(), -MIDDLE_PRIORITY)
+        own = self._own.get((own_ip, self.own_port))
+        if own is None:
+            own = self._own[own_ip, self.own_port] = PeerAddress(own_ip, self.own_port)
+        return (*peer.candidate_rank(), -peer_priority(own, peer.address))

@@ -2,7 +2,8 @@
 
 A host behind a router cannot know it otherwise, and peer priorities (BEP 40) need it. A single voice means nothing: a peer may lie so
 that its own addresses come first. So each host has one vote, and an address is believed once several hosts name it, and more of them
-than name any other. Peers on our own network see another address than those outside do, so each scope votes for itself.
+than name any other. Another one takes its place only when twice as many name it: each change makes every torrent order its candidates
+anew, so a few hosts that change their minds must not bring it about. Peers on our own network see another address than those outside do, so each scope votes for itself.
 """
 
 import ipaddress
@@ -12,6 +13,7 @@ from typing import Final
 from protocol.limits import MAX_ADDRESS_VOTES
 
 MIN_VOTES: Final = 3                                    # hosts that must agree
+TIMES_AS_MANY: Final = 2                                # as still name what is believed must name another one
 
 Scope = tuple[int, bool]                                # IP version, and whether it is about the world or the own network
 
@@ -42,9 +44,13 @@ class OwnAddress:
         return self._believed.get(_scope_of(peer_ip), "") if self._believed else ""
 
     def _count(self, scope: Scope, votes: OrderedDict[str, str]) -> None:
-        (first, num_first), *others = Counter(votes.values()).most_common(2)
-        is_clear = num_first >= MIN_VOTES and all(num_votes < num_first for _, num_votes in others)
-        if is_clear and self._believed.get(scope) != first:
+        count = Counter(votes.values())
+        (first, num_first), *others = count.most_common(2)
+        believed = self._believed.get(scope)
+        if believed == first or num_first < MIN_VOTES:
+            return
+        rival = others[0][1] if others else 0
+        if num_first > rival and num_first >= TIMES_AS_MANY * count[believed]:
             self._believed[scope] = first
             self.version += 1
 

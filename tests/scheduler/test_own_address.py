@@ -35,10 +35,24 @@ def test_one_host_has_one_vote_however_often_it_speaks():
 
 
 def test_the_majority_is_believed_and_a_tie_changes_nothing():
-    own = told(*((voter, OURS) for voter in voters(4)), *((voter, LIE) for voter in voters(4, 100)))
+    own = told(*((voter, OURS) for voter in voters(2)), *((voter, LIE) for voter in voters(2, 100)))
+    assert own.as_seen_by("80.9.9.9") == ""
+    own.seen_by("80.7.7.7", OURS)
+    assert (own.as_seen_by("80.9.9.9"), own.version) == (OURS, 1)
+
+
+def test_another_address_takes_its_place_only_when_twice_as_many_name_it():
+    own = told(*((voter, OURS) for voter in voters(4)), *((voter, LIE) for voter in voters(7, 100)))
     assert (own.as_seen_by("80.9.9.9"), own.version) == (OURS, 1)
     own.seen_by("80.7.7.7", LIE)
     assert (own.as_seen_by("80.9.9.9"), own.version) == (LIE, 2)
+
+
+def test_a_few_hosts_that_change_their_minds_all_the_time_change_nothing():
+    own = told(*((voter, OURS) for voter in voters(10)), *((voter, LIE) for voter in voters(9, 100)))
+    for number in range(100):
+        own.seen_by(voters(1)[0], (OURS, LIE)[number % 2])
+    assert (own.as_seen_by("80.9.9.9"), own.version) == (OURS, 1)
 
 
 def test_a_host_may_change_its_mind():
