@@ -209,8 +209,9 @@ class BrokerWatch:
         violated(torrent.total > limits.torrent_connections, "torrent", f"{torrent.total} of one torrent, at most {limits.torrent_connections}")
         unanswered = self.num_remembered + in_flight
         violated(unanswered > limits.unanswered, "unanswered", f"a router remembers {unanswered}, at most {limits.unanswered}")
-        takes_kept = torrent.connected > 0 and self._num_with_peers > limits.unanswered // 2 and self._turns.somebody_is_awake(self.now, without_peers=True)
-        violated(takes_kept, "first_peer", "half of what a router remembers is kept for torrents without a peer")
+        if torrent.connected and not limits.router_entries and self._num_with_peers > limits.unanswered // 2:
+            wanted = self._turns.somebody_wants_a_first_peer(self.now)
+            violated(wanted, "first_peer", "half of what a router remembers is kept for torrents without a peer")
         bucket = self.bucket
         violated(bucket.rate > 0 and bucket.level - self._leased < -ROUNDING, "rate", "a lease without a token")
 

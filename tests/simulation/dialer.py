@@ -195,7 +195,8 @@ class SimulatedDialer:
         """No route to anybody: what is under way ends, by nobody's fault."""
         self._obstacle_came(NETWORK, NETWORK_TEXT, lambda: self.network.is_up)
         for other in [other for other in self.dials.values() if other.is_under_way and not other.is_handshaking]:
-            self._end(other, dm.CANCELLED, "the network was lost")
+            if other.order.grant_id in self.dials:      # one that waited for its place may have found this out before
+                self._end(other, dm.CANCELLED, "the network was lost")
 
     def _obstacle_came(self, obstacle: str, reason: str, is_gone: Callable[[], bool]) -> None:
         """Tell it once, and look each second whether it is gone."""

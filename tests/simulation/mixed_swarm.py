@@ -23,7 +23,7 @@ def mixed_swarm(seed: int, steps: int = 200) -> Simulation:
     swarm = Simulation(
         rng.choice(("conservative", "moderate", "aggressive", "weak-router")), seed=seed, router=rng.choice((None, 256, 1_024)),
         daemons=rng.choice((1, 2)), shuffled=rng.random() < 0.5, global_connection_limit=rng.choice((30, 100, 200)),
-        unanswered_limit=rng.choice((60, 300)),
+        unanswered_limit=rng.choice((60, 300)), seeds_dial=rng.random() < 0.3,
     )
     for number in range(rng.randrange(2, 15)):
         swarm.add(

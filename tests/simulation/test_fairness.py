@@ -105,12 +105,26 @@ def test_priorities_are_weights_of_three_one_and_a_third():
     assert len(normal.dials) / len(low.dials) == pytest.approx(3, rel=0.1)
 
 
+def test_finished_torrents_that_dial_have_one_turn_in_ten():
+    swarm = Simulation(seeds_dial=True, half_open_limit=200)
+    finished, downloading = swarm.add(complete=True, refuses=600), swarm.add(refuses=1_500)
+    swarm.run(60)
+    assert len(downloading.dials) / len(finished.dials) == pytest.approx(9, rel=0.1)
+
+
+def test_a_finished_torrent_that_is_alone_has_all_turns():
+    swarm = Simulation(seeds_dial=True)
+    torrent = swarm.add(complete=True, refuses=600)
+    swarm.run(20)
+    assert len(torrent.dials) >= 200
+
+
 def test_a_torrent_of_low_priority_finds_its_peer_among_thirty_of_high_priority():
     swarm = Simulation()
     swarm.add_many(30, priority="high", refuses=300)
     low = swarm.add(priority="low", alive=3)
-    swarm.run(120)
-    assert low.first_peer_after < 100
+    swarm.run(60)
+    assert low.first_peer_after < 60
 
 
 def test_a_torrent_that_learns_of_peers_one_by_one_gets_no_more_than_one_that_knew_them_all():

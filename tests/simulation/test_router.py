@@ -25,7 +25,7 @@ def test_a_router_of_1024_entries_never_drops_a_flow_of_the_default_profile():
 def test_a_router_of_4096_entries_never_drops_a_flow_of_the_aggressive_profile():
     swarm = Simulation("aggressive", router=4_096)
     swarm.add_many(50, dead=100, alive=10, refuses=20, stays=30)
-    swarm.run(200)
+    swarm.run(125)
     assert swarm.router.num_dropped == 0 and swarm.router.most_entries < 0.5 * 4_096
 
 

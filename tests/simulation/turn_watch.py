@@ -52,10 +52,12 @@ class TurnWatch:
         self._limit = half_open_limit
         self._rings: dict[tuple, OrderedDict[bytes, WatchedTorrent]] = {}
         self._asking: dict[bytes, WatchedTorrent] = {}  # and have room; held ones too
-        self._active: set[bytes] = set()                # ask, or have a dial under way: they share the half-open slots
+        # Those that ask or have a dial under way share the half-open slots; downloading ones and finished ones (True) each among themselves
+        self._active: dict[bool, set[bytes]] = {False: set(), True: set()}
+        self._kinds: dict[bytes, bool] = {}             # the kind that each was counted among
         self._dialling: dict[bytes, WatchedTorrent] = {}
         self._over_share: dict[bytes, WatchedTorrent] = {}
-        self._share = half_open_limit
+        self._share = {False: half_open_limit, True: half_open_limit}
         self._turn = 0
 
     @property
@@ -63,9 +65,15 @@ class TurnWatch:
         """Tell whether a slot would help anybody, now or when a hold is over."""
         return bool(self._asking)
 
-    def somebody_is_awake(self, now: float, *, without_peers: bool = False) -> bool:
+    def somebody_is_awake(self, now: float) -> bool:
         """Tell whether a slot would help somebody now."""
-        return any(torrent.held_until <= now and not (without_peers and torrent.connected) for torrent in self._asking.values())
+        return any(torrent.held_until <= now for torrent in self._asking.values())
+
+    def somebody_wants_a_first_peer(self, now: float) -> bool:
+        """Tell whether a slot would help a torrent that downloads and has no peer."""
+        return any(
+            torrent.held_until <= now and not torrent.connected and not torrent.is_finished for torrent in self._asking.values()
+        )
 
     def take(self, torrent: WatchedTorrent) -> None:
         """It gets a grant."""
@@ -83,7 +91,8 @@ class TurnWatch:
         """So many half-open slots are shared."""
         if half_open != self._limit:
             self._limit = half_open
-            self._count_share()
+            self._count_share(False)
+            self._count_share(True)
 
     def settle(self, torrent: WatchedTorrent, *, is_here: bool, has_room: bool, now: float) -> None:
         """Find out whether it is eligible now, and among whom it takes turns."""
@@ -92,10 +101,17 @@ class TurnWatch:
         self._put(self._asking, torrent, asks)
         self._join_ring(torrent, waits)
         self._put(self._dialling, torrent, is_here and torrent.in_flight > 0)
-        is_active = waits or (is_here and torrent.in_flight > 0)
-        if is_active is not (torrent.info_hash in self._active):
-            (self._active.add if is_active else self._active.discard)(torrent.info_hash)
-            self._count_share()
+        self._count_active(torrent, waits or (is_here and torrent.in_flight > 0))
+
+    def _count_active(self, torrent: WatchedTorrent, is_active: bool) -> None:
+        before, after = self._kinds.get(torrent.info_hash), torrent.is_finished if is_active else None
+        if before is after:
+            return
+        self._kinds[torrent.info_hash] = after
+        for kind in (False, True):
+            if kind in (before, after):
+                (self._active[kind].add if kind is after else self._active[kind].discard)(torrent.info_hash)
+                self._count_share(kind)
 
     @staticmethod
     def _put(place: dict[bytes, WatchedTorrent], torrent: WatchedTorrent, is_in: bool) -> None:
@@ -105,7 +121,7 @@ class TurnWatch:
             place.pop(torrent.info_hash, None)
 
     def _join_ring(self, torrent: WatchedTorrent, waits: bool) -> None:
-        below_share = torrent.in_flight < self._share
+        below_share = torrent.in_flight < self._share[torrent.is_finished]
         self._put(self._over_share, torrent, waits and not below_share)
         ring = (torrent.connected > 0, torrent.is_finished, torrent.weight) if waits and below_share else None
         if ring == torrent.ring:
@@ -118,12 +134,15 @@ class TurnWatch:
             torrent.turn, torrent.turn_is_grant = self._turn, False
             self._rings.setdefault(ring, OrderedDict())[torrent.info_hash] = torrent
 
-    def _count_share(self) -> None:
-        before, self._share = self._share, -(-self._limit // max(len(self._active), 1))
-        if self._share > before:
-            for torrent in list(self._over_share.values()):
+    def _count_share(self, kind: bool) -> None:
+        before, after = self._share[kind], -(-self._limit // max(len(self._active[kind]), 1))
+        self._share[kind] = after
+        if after > before:
+            moved = list(self._over_share.values())
+        elif after < before:
+            moved = [torrent for torrent in self._dialling.values() if torrent.ring is not None]    # never more than half-open slots
+        else:
+            return
+        for torrent in moved:
+            if torrent.is_finished is kind:
                 self._join_ring(torrent, waits=True)
-        elif self._share < before:
-            for torrent in self._dialling.values():     # never more than there are half-open slots
-                if torrent.ring is not None:
-                    self._join_ring(torrent, waits=True)
