@@ -103,7 +103,7 @@ class ConnectionQueue:
         if torrent.pending == 0:
             torrent.waiting_since = seconds
         torrent.pending = max(count - torrent.account.leased, 0)
-        if self._places.num_waiting == 0:
+        if not self._places.is_anybody_waiting:
             self._gathering_until = seconds + self.drain_interval
         self._places.settle(torrent)
 

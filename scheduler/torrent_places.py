@@ -48,6 +48,11 @@ class TorrentPlaces:
         return len(self._downloading) + len(self._finished)
 
     @property
+    def is_anybody_waiting(self) -> bool:
+        """Tell whether a slot would help somebody."""
+        return bool(self._downloading or self._finished)
+
+    @property
     def is_a_downloader_waiting(self) -> bool:
         """Tell whether a slot would help a torrent that is not finished."""
         return bool(self._downloading)
@@ -97,7 +102,8 @@ class TorrentPlaces:
     def served(self, torrent: QueuedTorrent) -> None:
         """The torrent that `next_torrent` returned got a grant."""
         if not torrent.is_finished:
-            self._earned = min(self._earned + self._share_of_finished(), 1.0)
+            if self._finished:
+                self._earned = min(self._earned + self._share_of_finished(), 1.0)
         elif self._downloading:
             self._earned = max(self._earned - 1, 0.0)
         self.record.was_granted(torrent)
@@ -130,11 +136,10 @@ class TorrentPlaces:
     def next_change(self, now: float, next_lease_end: float | None) -> float | None:
         """Return the moment at which time alone can let somebody dial; None: never, it takes an event."""
         moments = [math.inf]
-        is_anybody_waiting = bool(self._downloading or self._finished)
-        if is_anybody_waiting:
+        if self.is_anybody_waiting:
             refused = self._rules.refusal_to_all(now)
             moments.append(now if refused is None else now + self._rules.seconds_until_changed(refused, now))
-        if next_lease_end is not None and (is_anybody_waiting or self._full):
+        if next_lease_end is not None and (self.is_anybody_waiting or self._full):
             moments.append(next_lease_end)
         if (first := self._held.smallest()) is not None:
             moments.append(first[0])

@@ -66,7 +66,8 @@ class TorrentTurns(Generic[Member]):
     def served(self, member: Member) -> None:
         """The head got a grant."""
         if not member.has_peers:
-            self._earned = min(self._earned + self._share_of_others(), 1.0)
+            if self.with_peers:
+                self._earned = min(self._earned + self._share_of_others(), 1.0)
         elif self.without_peers:
             self._earned = max(self._earned - 1, 0.0)
         self.ring_of(member).served(member)
