@@ -47,6 +47,10 @@ def reserved(at, grant_id):
     return line(at, "incoming_reserved", grant_id=grant_id, connection_id=grant_id)
 
 
+def slowed(at, half_open):
+    return change(at, "dialling_slowed", reason="this machine is busy", per_second=5.0, burst=10, half_open=half_open)
+
+
 def rate_changed(at, per_second, burst):
     return change(at, "connection_rate_changed", per_second=per_second, burst=burst)
 
@@ -63,6 +67,7 @@ BROKEN = {                                              # what happens: (rule, l
     "a 31st dial under way": ("half_open", 62, [engine(), *(one for n in range(1, 32) for one in (granted(n, n), started(n, n)))]),
     "a lease too many": ("half_open", 4, [engine(half_open=2), granted(1, 1), granted(1, 2), granted(1, 3)]),
     "one dial more after the limit was lowered": ("half_open", 5, [engine(), granted(1, 1), granted(1, 2), limits_changed(2, half_open=2), granted(3, 3)]),
+    "a lease too many after overload halved the limit": ("half_open", 5, [engine(half_open=4), granted(1, 1), granted(1, 2), slowed(2, 2), granted(2.5, 3)]),
     "a 21st dial at once": ("rate", 63, [engine(), *attempts(1, 0.0001, 21)]),
     "11 a second all the time": ("rate", None, [engine(per_second=10.0, burst=1), *attempts(1, 1 / 11, 30)]),
     "a burst after the rate was lowered": ("rate", 10, [engine(), rate_changed(1, 1, 2), *attempts(2, 0.0001, 3)]),
@@ -111,6 +116,7 @@ def test_every_rule_has_a_log_that_breaks_it():
 FINE = {                                                # what looks wrong and is not
     "30 under way": [engine(), *(one for n in range(1, 31) for one in (granted(n, n), started(n, n)))],
     "more under way than a limit that was lowered": [engine(), *(granted(1, n) for n in range(1, 20)), limits_changed(2, half_open=5), *(started(2, n) for n in range(1, 20))],
+    "a limit that was halved and has grown again": [engine(half_open=4), granted(1, 1), granted(1, 2), slowed(2, 2), granted(3, 3), granted(4, 4)],
     "20 at once, then 10 a second": [engine(), *attempts(1, 0.0001, 20), *(one for n in range(21, 60) for one in attempt(1.1 + (n - 21) / 10, n, 1.11 + (n - 21) / 10, "refused"))],
     "any rate without a limit": [engine(per_second=0), *attempts(1, 0.0001, 200)],
     "leases of before a lower rate": [engine(), *(granted(1, n) for n in range(1, 21)), rate_changed(1.5, 1, 2), *(started(1.6, n) for n in range(1, 21))],

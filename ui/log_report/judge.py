@@ -57,6 +57,7 @@ class Judge:
             case "engine_started":             self.limits.engine_started(event)
             case "connection_rate_changed":    self.limits.rate_changed(event, len(self.book.leases))
             case "connection_limits_changed":  self.limits.limits_changed(event)
+            case "dialling_slowed":            self.limits.slowed(event)
             case "connecting_paused":          self.limits.paused(event.text("reason"))
             case "connecting_resumed":         self.limits.resumed(event.fields.get("reason") and event.text("reason"), event.at)
         return took_effect
@@ -77,7 +78,7 @@ class Judge:
         limits, count = self.limits, self.book.count
         of_torrent = self.book.by_torrent[info_hash].total if info_hash in self.book.by_torrent else 0
         self.num_unanswered = self.router.num_entries(event.at) + count.in_flight
-        self._judge_limit("half_open", event, count.in_flight, limits.half_open, "half-open (granted, dialling, in a handshake)")
+        self._judge_limit("half_open", event, count.in_flight, limits.half_open_at(event.at), "half-open (granted, dialling, in a handshake)")
         self._judge_limit("unanswered", event, self.num_unanswered, limits.unanswered, "dials that a router remembers")
         self._judge_limit("global", event, count.total, limits.global_connections, "connections, dials and grants")
         self._judge_limit("torrent", event, of_torrent, limits.torrent_connections, f"connections, dials and grants of {info_hash[:8]}")

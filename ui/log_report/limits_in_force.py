@@ -3,6 +3,7 @@
 A limit that was not told yet (the log begins in the middle) is None, and nothing is judged by it.
 """
 
+import math
 from collections import deque
 from typing import Final
 
@@ -15,6 +16,8 @@ REMEMBERED_SECONDS: Final = {
     "timed_out": UNANSWERED_SECONDS, "cancelled": UNANSWERED_SECONDS, "refused": REFUSED_SECONDS, "unreachable": REFUSED_SECONDS,
 }
 MAX_REMEMBERED: Final = 200_000                         # far more than any router's table; the oldest is forgotten
+STEPS_OF_PACE: Final = 10                               # docs/fairness.md: what was slowed grows by a tenth of the most each second
+ROUNDING_SECONDS: Final = 0.01
 MAX_PAUSES: Final = 100                                 # reasons that hold at once
 
 
@@ -32,6 +35,7 @@ class LimitsInForce:
         self.tokens = TokenLevel()
         self.pauses: dict[str, None] = {}
         self.resumed_at = 0.0
+        self._slowed: tuple[float, int] | None = None   # when overload lowered the half-open limit, and to what
 
     def engine_started(self, event: LogEvent) -> None:
         """All limits at the start."""
@@ -44,6 +48,19 @@ class LimitsInForce:
         """All limits of numbers, as they are from now on."""
         self.half_open, self.global_connections, self.torrent_connections, self.unanswered = (
             event.whole("half_open"), event.whole("global_connections"), event.whole("torrent_connections"), event.whole("unanswered"))
+        self._slowed = None                             # the pace stays a part of the new limit; by which it is judged
+
+    def slowed(self, event: LogEvent) -> None:
+        """Overload lowered the pace for a while."""
+        self._slowed = event.at, event.whole("half_open")
+
+    def half_open_at(self, at: float) -> int | None:
+        """Return the half-open limit at this moment: after a slowdown the most that it can have grown to again."""
+        if self._slowed is None or self.half_open is None:
+            return self.half_open
+        since, lowered = self._slowed
+        num_steps = int(max(at - since, 0.0) + ROUNDING_SECONDS)
+        return min(self.half_open, lowered + num_steps * math.ceil(self.half_open / STEPS_OF_PACE))
 
     def rate_changed(self, event: LogEvent, num_leases: int) -> None:
         """Dials per second from now on."""
