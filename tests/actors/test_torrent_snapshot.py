@@ -109,7 +109,7 @@ def fourteen_failed(world):
     (lambda world: world.tell(dm.PiecesVerified(INFO_HASH, list(range(NUM_PIECES)))), ""),
 ], ids=range(11))
 def test_every_not_yet_has_a_reason(bring_about, why):
-    world = TorrentWorld(settings=settings_from({"torrent_connection_limit": 2})).run()
+    world = TorrentWorld(settings=settings_from({"torrent_connection_limit": 2, "seeds_dial": False})).run()
     bring_about(world)
     assert world.snapshot().why == why
 

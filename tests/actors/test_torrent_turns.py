@@ -207,7 +207,7 @@ def test_a_failed_attempt_is_told_to_the_broker_and_logged_with_its_next_try(out
     (lambda world: (world.tell(m.PeersFound("pex", peers(2))), world.connect()), "torrent_full", False),
 ], ids=["no candidate", "all in backoff", "stopped", "daemon lost", "complete", "failed", "full"])
 def test_a_grant_that_cannot_be_used_is_declined_with_the_reason(bring_about, reason, retry):
-    world = TorrentWorld(settings=settings_from({"torrent_connection_limit": 1})).run()
+    world = TorrentWorld(settings=settings_from({"torrent_connection_limit": 1, "seeds_dial": False})).run()
     bring_about(world)
     world.forget()
     grant_id = world.grant()

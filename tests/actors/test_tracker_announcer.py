@@ -84,10 +84,16 @@ def test_at_rest_there_is_one_timer_and_without_trackers_none():
     assert (world.time.timers, world.asked) == ([], [])
 
 
-def test_a_seed_asks_for_no_peers():
-    world = World((A,))
+def test_a_seed_that_does_not_dial_asks_for_no_peers():
+    world = World((A,), settings=Settings(seeds_dial=False))
     world.start(left=0)
     assert world.http.announces[0].query["numwant"] == "0"
+
+
+def test_a_seed_that_dials_asks_for_peers():
+    world = World((A,), settings=Settings(seeds_dial=True))
+    world.start(left=0)
+    assert world.http.announces[0].query["numwant"] == "50"
 
 
 # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -33,6 +33,7 @@ def bitfield(*pieces: int, num_pieces: int = NUM_PIECES) -> bytes:
     return bytes(bits)
 
 
+SEEDS_WAIT = settings_from({"seeds_dial": False})       # so that what a download does, and what it stops doing, is seen by itself
 ALL_PIECES = bitfield(*range(NUM_PIECES))
 
 
@@ -59,7 +60,7 @@ class TorrentWorld:
         self.connect_timeout = ConnectTimeout()
         self.actor = TorrentActor(
             session=self.session, broker=self.broker, ui_feed=self.ui_feed, daemon=self.link, order=order or add_order(peers),
-            settings=settings or settings_from({}), connect_timeout=self.connect_timeout, rng=random.Random(seed),
+            settings=settings or SEEDS_WAIT, connect_timeout=self.connect_timeout, rng=random.Random(seed),
             clock=self.time.clock, call_later=self.time.call_later, log=self.log,
         )
         self._grant_ids = itertools.count(1)
