@@ -103,7 +103,12 @@ def test_the_tables_name_limits_torrents_bad_lines_and_gaps(log, capsys):
     assert re.search(r"^half-open: .* 2 +30 +line 8$", out, re.MULTILINE), out
     assert re.search(r"^birdsong +1 +2 ", out, re.MULTILINE)
     assert "4 granted = 1 connected + 3 failed + 0 cancelled + 0 declined + 0 expired + 0 in flight" in out
-    assert "1 gaps" in out
+    assert ", 1 gap\n" in out
+
+
+def test_grants_whose_end_is_missing_are_said_to_be_so(log, capsys):
+    inspect(log(engine(), granted(1, 1), started(1, 1), b"{", *attempt(3, 2, 4)))
+    assert "2 granted = 0 connected + 1 failed + 0 cancelled + 0 declined + 0 expired + 0 in flight + 1 of which a line is missing" in capsys.readouterr().out
 
 
 def test_foreign_names_cannot_rewrite_the_screen(log, capsys):
@@ -140,7 +145,7 @@ def test_json_is_json_and_says_what_the_tables_say(log, capsys):
     run, = values["runs"]
     assert (values["shape"], values["num_runs"], values["violations"], values["log"]["lines"]) == (1, 1, [], 17)
     assert run["grants"] == {
-        "granted": 4, "connected": 1, "failed": {"timed_out": 1, "refused": 1, "unreachable": 1}, "cancelled": 0, "declined": 0, "expired": 0, "in_flight": 0}
+        "granted": 4, "connected": 1, "failed": {"timed_out": 1, "refused": 1, "unreachable": 1}, "cancelled": 0, "declined": 0, "expired": 0, "in_flight": 0, "unknown": 0}
     assert run["half_open"] == {"peak": 2, "limit": 30, "line": 8}
     assert run["starts"]["windows"][0] == {"seconds": 1.0, "most": 2, "bound": 30.0}
     assert {key: run["limits"][key] for key in ("per_second", "burst", "half_open", "unanswered")} == {key: LIMITS[key] for key in ("per_second", "burst", "half_open", "unanswered")}

@@ -52,7 +52,7 @@ def verdict(report: LogReport) -> list[str]:
         return ["no events: this is no log of Evenswarm"]
     if not report.violations:
         return ["no invariant violated"]
-    sentences = [f"{report.violations.total:,} violations"]
+    sentences = [f"{report.violations.total:,} violation{'s' if report.violations.total > 1 else ''}"]
     for rule, examples in report.violations.examples.items():
         sentences.append(f"{rule}: {report.violations.counts[rule]:,} ×")
         for one in examples:
@@ -80,7 +80,7 @@ def print_run(run: RunReport, console: Console) -> None:
 def title(run: RunReport) -> str:
     """Which run, when, how long, and by what limits."""
     began = "" if run.is_whole else ", its beginning is missing"
-    gaps = f", {run.num_gaps} gaps" if run.num_gaps else ""
+    gaps = f", {run.num_gaps} gap{'s' if run.num_gaps > 1 else ''}" if run.num_gaps else ""
     profile = f", {run.judge.limits.profile}" if run.judge.limits.profile else ""
     return printable(f"run {run.number}: {run.began_at or 'time not told'}, {human_time(run.seconds)}, lines {run.first_line:,} to {run.last_line:,}{profile}{began}{gaps}")
 
@@ -88,8 +88,9 @@ def title(run: RunReport) -> str:
 def identity(run: RunReport) -> str:
     """granted = connected + failed + …"""
     grants = grants_of(run)
+    unknown = f" {'+' if grants['unknown'] > 0 else '-'} {abs(grants['unknown']):,} of which a line is missing" if grants["unknown"] else ""
     return (f"{grants['granted']:,} granted = {grants['connected']:,} connected + {sum(grants['failed'].values()):,} failed + {grants['cancelled']:,} cancelled"
-            f" + {grants['declined']:,} declined + {grants['expired']:,} expired + {grants['in_flight']:,} in flight")
+            f" + {grants['declined']:,} declined + {grants['expired']:,} expired + {grants['in_flight']:,} in flight{unknown}")
 
 
 def limit_rows(run: RunReport) -> list[tuple[str, str, str, str]]:

@@ -82,12 +82,13 @@ def jain_over_time_of(run: RunReport) -> list[float | None]:
 
 
 def grants_of(run: RunReport) -> dict[str, Any]:
-    """The identity: granted = connected + failed + cancelled + declined + expired + in flight."""
+    """The identity: granted = connected + failed + cancelled + declined + expired + in flight + unknown, which is 0 where no line is missing."""
     book = run.judge.book
     named = {CONNECTED, CANCELLED, DECLINED, EXPIRED}
     return {
         "granted": book.granted, "connected": book.ends[CONNECTED], "failed": {end: num for end, num in book.ends.items() if end not in named},
         "cancelled": book.ends[CANCELLED], "declined": book.ends[DECLINED], "expired": book.ends[EXPIRED], "in_flight": book.count.in_flight,
+        "unknown": book.granted - book.ends.total() - book.count.in_flight,
     }
 
 
