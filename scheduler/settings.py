@@ -72,7 +72,7 @@ class Settings:
     listen_port: int = 0                                # 0 = any free one
     offline: bool = False                               # only the given trackers and peers
     num_want: int = 50                                  # peers asked of a tracker
-    seeds_dial: bool = False                            # torrents that are complete dial too, in one turn of ten: where nobody can dial us
+    seeds_dial: bool = True                             # torrents that are complete dial too, in one turn of ten: nobody can dial us where nothing maps our port
     piece_buffer_bytes: int = 32 << 20                  # of one daemon: pieces being received
     read_cache_bytes: int = 4 << 20                     # of one daemon: pieces being served; more does not fit into a processor's cache
     upload_slots: int = 8                               # unchoked peers a torrent, the optimistic one included

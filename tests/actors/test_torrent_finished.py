@@ -1,11 +1,11 @@
-"""A complete torrent dials nobody, unless the user wants seeds to dial; then it says that it is finished, so that it gets fewer turns."""
+"""A complete torrent dials, too, unless the user does not want that; it says that it is finished, so that it gets fewer turns."""
 
 import pytest
 
 from actors import messages as m
 from protocol import daemon_messages as dm
 from scheduler.settings import settings_from
-from tests.actors.torrent_world import ALL_PIECES, INFO_HASH, NUM_PIECES, TorrentWorld, address, bitfield
+from tests.actors.torrent_world import ALL_PIECES, INFO_HASH, NUM_PIECES, SEEDS_WAIT, TorrentWorld, address, bitfield
 
 PEERS = tuple(map(address, range(1, 6)))
 SEEDS_DIAL = settings_from({"seeds_dial": True})
@@ -17,7 +17,7 @@ def asked(world: TorrentWorld) -> list[tuple[int, bool]]:
 
 
 def world_of(seeds_dial: bool, verified: bytes) -> TorrentWorld:
-    world = TorrentWorld(peers=PEERS, settings=SEEDS_DIAL if seeds_dial else None)
+    world = TorrentWorld(peers=PEERS, settings=SEEDS_DIAL if seeds_dial else SEEDS_WAIT)
     world.tell(m.StartTorrent())
     world.daemon_is_ready()
     world.checked(verified)
@@ -49,7 +49,7 @@ def test_the_user_may_change_his_mind_while_it_seeds():
     world.tell(m.ApplySettings(SEEDS_DIAL))
     assert asked(world) == [(5, True)]
     world.grant()
-    world.tell(m.ApplySettings(settings_from({})))
+    world.tell(m.ApplySettings(SEEDS_WAIT))
     assert world.broker.take(m.CancelRequests) == [m.CancelRequests(INFO_HASH)]
     assert world.to_daemon(dm.CancelDials) == [dm.CancelDials(INFO_HASH)]
     world.advance(100)
