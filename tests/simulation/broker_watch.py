@@ -9,7 +9,7 @@ counts once.
 """
 
 import copy
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from typing import Any
 
 from actors import messages as m
@@ -17,10 +17,10 @@ from actors.connection_broker import ConnectionBroker
 from protocol import daemon_messages as dm
 from scheduler.settings import Settings
 from tests.properties.reference_bucket import ReferenceBucket
+from tests.simulation.remembered_dials import RememberedDials
 from tests.simulation.turn_watch import ROUNDING, TurnWatch, WatchedTorrent
 from tests.simulation.violations import violated
 
-REMEMBERED_SECONDS = {dm.TIMED_OUT: 120.0, dm.CANCELLED: 120.0, dm.REFUSED: 10.0, dm.UNREACHABLE: 10.0}
 TICK_SHARE = 0.5                                        # of a drain interval, between two looks for slots that lie idle
 # What the profile that adapts itself may reach, whatever it does: rate, burst, half-open, unanswered
 MOST_OF_AUTO = (50.0, 100, 200, 300)
@@ -33,6 +33,7 @@ class BrokerWatch:
         self.now = self._now_at_event = clock
         self._clock_at_event = clock
         self._unseen_step = 0.0                         # by which the clock stepped forward since the last event
+        self._timer_is_late = False                     # the broker's, since then
         self.settings = settings
         self.broker = broker
         self.torrents: dict[bytes, WatchedTorrent] = {}
@@ -47,9 +48,7 @@ class BrokerWatch:
         self._deadlines: OrderedDict[int, float] = OrderedDict()    # of leases
         self._expired: dict[int, WatchedTorrent] = {}
         self._leased = self._half_open = self._connected = self._incoming = 0
-        self._remembered: dict[float, deque[tuple[float, bool]]] = {120.0: deque(), 10.0: deque()}
-        self._num_with_peers = 0                        # of what the router remembers and of what is in flight
-        self._had_peers: dict[int, bool] = {}
+        self._remembered = RememberedDials()
         self._turns = TurnWatch(settings.half_open_limit)
         self._idle_since: float | None = None
         self._allowed = self._allowed_by(settings)
@@ -75,6 +74,7 @@ class BrokerWatch:
             case m.AttemptStarted():          self._start(message.grant_id)
             case m.AttemptEnded():            self._end(message.grant_id, message.outcome)
             case m.ConnectionClosed():        self._close(message.grant_id)
+            case m.DrainDue():                self._timer_is_late = False
             case m.SetConnectionRateLimit():
                 burst = message.burst if message.burst is not None else max(1, -int(-2 * message.per_second // 1))
                 self._allowed[:2] = [message.per_second, burst]
@@ -109,7 +109,7 @@ class BrokerWatch:
             return
         for grant_id, state in list(torrent.grants.items()):
             if state == "half_open":
-                self._remember(dm.CANCELLED, grant_id)
+                self._remembered.ended(dm.CANCELLED, grant_id, self.now)
             self._move(torrent, grant_id, None)
         torrent.pending = 0
         self._settle(torrent)
@@ -165,7 +165,7 @@ class BrokerWatch:
         if outcome == dm.CONNECTED:
             self._move(torrent, grant_id, "connected")
         else:
-            self._remember(outcome, grant_id)
+            self._remembered.ended(outcome, grant_id, self.now)
             self._move(torrent, grant_id, None)
         self._settle(torrent)
 
@@ -174,7 +174,7 @@ class BrokerWatch:
         if state in (None, "leased"):
             return
         if state == "half_open":
-            self._remember(dm.CANCELLED, grant_id)
+            self._remembered.ended(dm.CANCELLED, grant_id, self.now)
         self._move(torrent, grant_id, None)
         self._settle(torrent)
 
@@ -196,7 +196,7 @@ class BrokerWatch:
         self._turns.take(torrent)
         torrent.pending -= 1
         self.num_granted += 1
-        self._had_peers[grant_id] = torrent.connected > 0
+        self._remembered.granted(grant_id, had_peers=torrent.connected > 0)
         self._move(torrent, grant_id, "leased")
         self._deadlines[grant_id] = self.now + self.settings.lease_seconds
         self._check_limits(torrent)
@@ -209,7 +209,7 @@ class BrokerWatch:
         violated(torrent.total > limits.torrent_connections, "torrent", f"{torrent.total} of one torrent, at most {limits.torrent_connections}")
         unanswered = self.num_remembered + in_flight
         violated(unanswered > limits.unanswered, "unanswered", f"a router remembers {unanswered}, at most {limits.unanswered}")
-        if torrent.connected and not limits.router_entries and self._num_with_peers > limits.unanswered // 2:
+        if torrent.connected and not limits.router_entries and self._remembered.num_with_peers > limits.unanswered // 2:
             wanted = self._turns.somebody_wants_a_first_peer(self.now)
             violated(wanted, "first_peer", "half of what a router remembers is kept for torrents without a peer")
         bucket = self.bucket
@@ -285,7 +285,7 @@ class BrokerWatch:
 
     def look_for_idle_slots(self) -> None:
         """No token, slot and request may be idle together for longer than a drain interval. Called at each event and tick."""
-        if not self._somebody_could_dial():
+        if self._timer_is_late or not self._somebody_could_dial():
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = self.now
@@ -298,8 +298,9 @@ class BrokerWatch:
         return self._turns.somebody_asks
 
     def clock_stepped(self, seconds: float) -> None:
-        """A step forward is seen with the next event: no timer is due sooner because of it."""
+        """A step forward is seen with the next event, and a timer that was set before does not come sooner because of it."""
         self._unseen_step += max(seconds, 0.0)
+        self._timer_is_late |= seconds > 0
         self._idle_since = None
 
     def machine_slept(self) -> None:
@@ -359,19 +360,7 @@ class BrokerWatch:
     @property
     def num_remembered(self) -> int:
         """Dials that ended and that a router still knows, as the rule counts them."""
-        number = 0
-        for ends in self._remembered.values():
-            while ends and ends[0][0] <= self.now + ROUNDING:
-                self._num_with_peers -= ends.popleft()[1]
-            number += len(ends)
-        return number
-
-    def _remember(self, outcome: str, grant_id: int) -> None:
-        seconds = REMEMBERED_SECONDS.get(outcome)
-        if seconds is not None:
-            had_peers = self._had_peers.get(grant_id, False)
-            self._num_with_peers += had_peers
-            self._remembered[seconds].append((self.now + seconds, had_peers))
+        return self._remembered.number(self.now)
 
     def _move(self, torrent: WatchedTorrent, grant_id: int, state: str | None) -> None:
         before = self._states.pop(grant_id, (None, None))[1]
@@ -380,7 +369,7 @@ class BrokerWatch:
             if name is None:
                 continue
             if name in ("leased", "half_open"):
-                self._num_with_peers += difference * self._had_peers.get(grant_id, False)
+                self._remembered.in_flight(grant_id, difference)
             field_name = "connected" if name == "incoming" else name
             setattr(torrent, field_name, getattr(torrent, field_name) + difference)
             setattr(self, f"_{field_name}", getattr(self, f"_{field_name}") + difference)

@@ -23,7 +23,7 @@ def mixed_swarm(seed: int, steps: int = 200) -> Simulation:
     swarm = Simulation(
         rng.choice(("conservative", "moderate", "aggressive", "weak-router")), seed=seed, router=rng.choice((None, 256, 1_024)),
         daemons=rng.choice((1, 2)), shuffled=rng.random() < 0.5, global_connection_limit=rng.choice((30, 100, 200)),
-        unanswered_limit=rng.choice((60, 300)), seeds_dial=rng.random() < 0.3,
+        unanswered_limit=rng.choice((60, 300)), seeds_dial=rng.random() < 0.7,
     )
     for number in range(rng.randrange(2, 15)):
         swarm.add(
@@ -39,14 +39,14 @@ def mixed_swarm(seed: int, steps: int = 200) -> Simulation:
 
 def _happen(swarm: Simulation, rng: random.Random) -> None:
     torrent, daemon, roll = rng.choice(list(swarm.torrents.values())), rng.choice(swarm.daemons), rng.random()
-    if not torrent.actor.actor_ref.is_alive():
-        swarm.restart(torrent)
-    elif roll < 0.30: torrent.find(alive=rng.randrange(3), dead=rng.randrange(10), refuses=rng.randrange(3))
+    if roll < 0.30:   torrent.find(alive=rng.randrange(3), dead=rng.randrange(10), refuses=rng.randrange(3))
     elif roll < 0.45: torrent.is_dialled_by(rng.randrange(1, 4))
     elif roll < 0.55: torrent.stop()
     elif roll < 0.70: torrent.start()
     elif roll < 0.73: torrent.recheck()
-    elif roll < 0.75: torrent.crash()
+    elif roll < 0.75:
+        torrent.crash()
+        swarm.restart(torrent)
     elif roll < 0.78: torrent.freeze()
     elif roll < 0.84: torrent.thaw()
     elif roll < 0.86: torrent.complete()

@@ -105,15 +105,15 @@ def test_priorities_are_weights_of_three_one_and_a_third():
     assert len(normal.dials) / len(low.dials) == pytest.approx(3, rel=0.1)
 
 
-def test_finished_torrents_that_dial_have_one_turn_in_ten():
-    swarm = Simulation(seeds_dial=True, half_open_limit=200)
+def test_finished_torrents_have_one_turn_in_ten():
+    swarm = Simulation(half_open_limit=200)
     finished, downloading = swarm.add(complete=True, refuses=600), swarm.add(refuses=1_500)
     swarm.run(60)
     assert len(downloading.dials) / len(finished.dials) == pytest.approx(9, rel=0.1)
 
 
 def test_a_finished_torrent_that_is_alone_has_all_turns():
-    swarm = Simulation(seeds_dial=True)
+    swarm = Simulation()
     torrent = swarm.add(complete=True, refuses=600)
     swarm.run(20)
     assert len(torrent.dials) >= 200

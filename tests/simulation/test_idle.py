@@ -19,8 +19,8 @@ def test_a_stopped_torrent_with_a_thousand_peers_has_no_timer():
     assert not swarm.world.timers and not torrent.dials
 
 
-def test_a_finished_torrent_dials_nobody_and_has_no_timer():
-    swarm = Simulation()
+def test_a_finished_torrent_that_leaves_the_dialling_to_others_dials_nobody_and_has_no_timer():
+    swarm = Simulation(seeds_dial=False)
     torrent = swarm.add(complete=True, alive=50)
     swarm.run(600)
     assert not swarm.world.timers and not torrent.dials

@@ -90,7 +90,7 @@ def test_removing_a_torrent_with_queued_connections_cleans_up():
 
 
 def test_a_torrent_that_completes_ends_its_dials_and_keeps_its_connections():
-    swarm = Simulation()
+    swarm = Simulation(seeds_dial=False)
     torrent = swarm.add(alive=5, dead=95)
     swarm.run(40)
     torrent.complete()
@@ -99,6 +99,17 @@ def test_a_torrent_that_completes_ends_its_dials_and_keeps_its_connections():
     before = len(torrent.dials)
     swarm.run(60)
     assert len(torrent.dials) == before and torrent.states[-1] == snapshots.SEEDING
+
+
+def test_a_torrent_that_completes_makes_way_for_those_that_download():
+    swarm = Simulation()
+    done, other = swarm.add(refuses=900), swarm.add(refuses=900)
+    swarm.run(20)
+    done.complete()
+    swarm.run(1)
+    before = len(done.dials), len(other.dials)
+    swarm.run(30)
+    assert len(other.dials) - before[1] >= 8 * (len(done.dials) - before[0]) > 0
 
 
 def test_a_torrent_that_fails_gives_back_all_that_it_held():
