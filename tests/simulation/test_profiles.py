@@ -59,6 +59,28 @@ def test_attempts_in_every_window_stay_below_burst_and_rate(profile, rate, burst
         assert most_in_any(dials, seconds) <= burst + rate * seconds
 
 
+# The goal is every torrent. A first peer costs 1 connection and 2 unanswered dials on average, which of 179 entries leaves little for bad luck.
+def test_auto_finds_a_peer_for_nine_torrents_in_ten_within_fifteen_seconds_and_fills_an_old_router_to_seven_tenths():
+    for seed in SEEDS:
+        swarm = fifty_torrents("auto", seed, router=256)
+        assert quantile(first_peers(swarm), 0.9) <= 15
+        assert swarm.router.most_entries <= 0.7 * 256 and swarm.router.num_dropped == 0
+
+
+def test_auto_finds_a_peer_for_every_torrent_within_fifteen_seconds_where_the_router_is_known_to_hold_a_thousand():
+    for seed in SEEDS:
+        swarm = fifty_torrents("auto", seed, router=1_024, router_entries=1_024)
+        assert max(first_peers(swarm)) <= 15 and swarm.router.most_entries <= 520
+
+
+def test_auto_dials_more_where_the_router_is_known_to_be_large():
+    small, large = Simulation("auto", router_entries=256), Simulation("auto", router_entries=16_384)
+    for swarm in (small, large):
+        swarm.add_many(30, alive=20, dead=60)
+        swarm.run(90)
+    assert len(large.dials) > 1.3 * len(small.dials)
+
+
 def test_the_profile_for_weak_routers_leaves_them_alone():
     swarm = fifty_torrents("weak-router", seconds=200)
     assert swarm.router.most_entries <= 380 and swarm.dial_watch.most_half_open <= 15
