@@ -20,6 +20,9 @@ Considerations:
 - Blocks that a choke, a reject, a timeout or a closed connection gives back keep their place in a begun piece: no
   progress is lost.
 - Padding files (BEP 47) are requested as any other bytes: peers serve zeros for them.
+- Only wanted pieces are begun, the most urgent level first (file_selection.py), in each level the rarest, or, where the
+  user wants that, one after the other. What is begun goes on before, because it holds a buffer. A begun piece that is
+  not wanted any more is finished if half of it is here, and otherwise dropped.
 
 What a block costs does not depend on how many pieces and peers there are; beginning a piece takes a few set operations, each
 of which treats 30 pieces at a time (benchmarks/picker.py).
@@ -31,6 +34,8 @@ from typing import Final
 from protocol.bitfield import Bitfield
 from protocol.limits import BLOCK_BYTES
 from protocol.piece_layout import PieceIndex, PieceLayout
+from scheduler.file_selection import PieceWishes
+from scheduler.missing_pieces import UNTOUCHED, VERIFIED, MissingPieces
 from scheduler.open_piece import OpenPiece, PeerKey, run_of
 from scheduler.peer_pieces import PeerPieces, PieceHolders
 from scheduler.picking import NO_PIECE, BlockRun, PickerPeer, Picking
@@ -42,8 +47,6 @@ OWN_PIECE_PIPELINES: Final = 10                         # a pipeline is about tw
 ENDGAME_PEERS: Final = 3                                # that one block is requested from at once
 ENDGAME_DEPTH: Final = 4                                # a peer with more blocks outstanding gets none of others
 
-UNTOUCHED, OPEN, VERIFIED = range(3)                    # states of a piece
-
 CanOpen = Callable[[PieceIndex], bool]
 
 
@@ -53,23 +56,35 @@ class PiecePicker:
     Piece indices must have been checked against `layout`; unknown peers are an error of the caller (KeyError).
     """
 
-    def __init__(self, layout: PieceLayout, verified: Bitfield, rng: RandomSource) -> None:
+    def __init__(self, layout: PieceLayout, verified: Bitfield, rng: RandomSource, wishes: PieceWishes | None = None) -> None:
         self.layout = layout
         self._rng = rng
         self._holders = PieceHolders(layout.num_pieces)
-        self._top = self._holders.availability.top      # piece i is bit `_top - i` of a set of pieces
-        every = int.from_bytes(Bitfield.full(layout.num_pieces).to_bytes(), "big")
-        self._missing = every & ~int.from_bytes(verified.to_bytes(), "big")     # not verified
-        self._untouched = self._missing                 # … and not begun
-        self._num_verified = verified.count
-        self._states = bytearray(layout.num_pieces)
-        for piece_index in verified:
-            self._states[piece_index] = VERIFIED
+        self._pieces = MissingPieces(verified)
+        self._top = self._pieces.top                    # piece i is bit `_top - i` of a set of pieces
         self._under_way = PiecesUnderWay()
         self._open = self._under_way.begun              # the same dictionary, which is needed at every step
         self._sole: set[int] = set()                    # failed with several senders
         self._peers: dict[PeerKey, PickerPeer] = {}
         self._changes = 0                               # counts what may give work to a peer that found none
+        if wishes is not None:
+            self.wish(wishes)
+
+    # ── What is wanted ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wish(self, wishes: PieceWishes) -> list[PieceIndex]:
+        """From now on these pieces are wanted. Return the begun ones to `drop_piece`, after their requests were cancelled."""
+        self._pieces.wish(wishes, self._open.keys())
+        self._changes += 1
+        for peer in self._peers.values():
+            self._find_witness(peer)
+        unwanted = [self._open[piece_index] for piece_index in sorted(self._pieces.unwanted)]
+        return [PieceIndex(piece.piece_index) for piece in unwanted if 2 * piece.received.bit_count() < piece.num_blocks]
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing is wanted or under way any more."""
+        return not self._pieces.missing
 
     # ── What peers have ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -88,7 +103,7 @@ class PiecePicker:
         peer = self._peers[peer_key]
         if self._holders.got(peer.pieces, piece_index):
             peer.found_nothing_at = -1
-            if peer.witness == NO_PIECE and self._states[piece_index] != VERIFIED:
+            if peer.witness == NO_PIECE and self._pieces.is_missing(piece_index):
                 peer.witness = piece_index
 
     def peer_left(self, peer_key: PeerKey) -> None:
@@ -97,9 +112,9 @@ class PiecePicker:
         self._holders.left(self._peers.pop(peer_key).pieces)
 
     def is_interesting(self, peer_key: PeerKey) -> bool:
-        """The peer has a piece that we lack."""
+        """The peer has a piece that we want and lack."""
         peer = self._peers[peer_key]
-        if peer.witness != NO_PIECE and self._states[peer.witness] == VERIFIED:
+        if peer.witness != NO_PIECE and self._pieces.states[peer.witness] >= VERIFIED:
             self._find_witness(peer)
         return peer.witness != NO_PIECE
 
@@ -127,7 +142,7 @@ class PiecePicker:
         if picking.left and under_way.slow:
             self._help(picking, under_way.slow)
         if picking.left and under_way.owned:
-            self._help(picking, under_way.owned, only_own=is_slow and self._untouched != 0)
+            self._help(picking, under_way.owned, only_own=is_slow and self._pieces.untouched != 0)
         if not picking.runs and peer.outstanding < ENDGAME_DEPTH and self._is_endgame():
             self._take_busy(picking)
             if not picking.runs and not peer.outstanding:
@@ -143,7 +158,7 @@ class PiecePicker:
                 break
             if piece_index not in peer.pieces:
                 continue
-            if self._states[piece_index] == UNTOUCHED and can_open(PieceIndex(piece_index)):
+            if self._pieces.states[piece_index] == UNTOUCHED and can_open(PieceIndex(piece_index)):
                 self._begin(picking, piece_index)
             elif piece_index in self._under_way.abandoned:
                 self._take_first(picking, self._under_way.abandoned[piece_index])
@@ -161,13 +176,14 @@ class PiecePicker:
 
         One random place a call, and from there on to lower bits: where pieces are small, neighbours lie together on disk.
         """
-        peer, at_random = picking.peer, self._num_verified < RANDOM_FIRST_PIECES
-        place = (1 << self._rng.randrange(self._top + 1)) - 1
+        peer, missing = picking.peer, self._pieces
+        rarest_first = missing.num_verified >= RANDOM_FIRST_PIECES and not missing.is_sequential
+        place = -1 if missing.is_sequential else (1 << self._rng.randrange(self._top + 1)) - 1      # -1: from the first piece on
         while picking.left:
-            pieces = peer.pieces.common_with(self._untouched)
+            pieces = missing.most_urgent(peer.pieces.common_with(missing.untouched))
             if not pieces:
                 return
-            if not at_random:
+            if rarest_first:
                 pieces = self._holders.availability.rarest(pieces)
             below = pieces & place
             while picking.left and pieces:
@@ -177,7 +193,7 @@ class PiecePicker:
                     return
                 self._begin(picking, self._top - piece_bit)
                 below ^= 1 << piece_bit
-                pieces &= self._untouched
+                pieces &= missing.untouched
 
     def _begin(self, picking: Picking, piece_index: int) -> None:
         sole = piece_index in self._sole
@@ -185,8 +201,7 @@ class PiecePicker:
         owner = None if is_slow and not sole else picking.peer_key
         piece = OpenPiece(piece_index, self.layout.num_blocks(piece_index), owner, sole)
         self._open[piece_index] = piece
-        self._states[piece_index] = OPEN
-        self._untouched ^= 1 << self._top - piece_index
+        self._pieces.begin(piece_index)
         self._take_first(picking, piece)
 
     def _is_slow(self, picking: Picking, piece_size: int) -> bool:
@@ -223,7 +238,7 @@ class PiecePicker:
 
     def _is_endgame(self) -> bool:
         """Each block that somebody connected has is received or requested."""
-        return not (self._holders.has_any_of(self._untouched) or self._under_way.have_free_blocks(self._holders))
+        return not (self._holders.has_any_of(self._pieces.untouched) or self._under_way.have_free_blocks(self._holders))
 
     # ── What became of it ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,16 +297,11 @@ class PiecePicker:
 
     def piece_verified(self, piece_index: int) -> None:
         """We have it. What is still outstanding of it is forgotten."""
-        if self._states[piece_index] == VERIFIED:
+        if self._pieces.states[piece_index] == VERIFIED:
             return
-        bit = 1 << self._top - piece_index
         if piece_index in self._open:
             self._close(piece_index)
-        else:
-            self._untouched ^= bit
-        self._states[piece_index] = VERIFIED
-        self._missing ^= bit
-        self._num_verified += 1
+        self._pieces.verify(piece_index)
         self._sole.discard(piece_index)
 
     def piece_failed(self, piece_index: int) -> None:
@@ -316,7 +326,7 @@ class PiecePicker:
     # ── Keeping it together ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _find_witness(self, peer: PickerPeer) -> None:
-        lacking = peer.pieces.common_with(self._missing)
+        lacking = peer.pieces.common_with(self._pieces.missing)
         peer.witness = self._top - (lacking.bit_length() - 1) if lacking else NO_PIECE
 
     def _no_longer_outstanding(self, peer_key: PeerKey, piece: OpenPiece, blocks: int) -> None:
@@ -344,26 +354,21 @@ class PiecePicker:
 
     def _reopen(self, piece_index: int) -> None:
         self._close(piece_index)
-        self._states[piece_index] = UNTOUCHED
-        self._untouched |= 1 << self._top - piece_index
+        self._pieces.reopen(piece_index)
         self._changes += 1
 
     def check_invariants(self) -> None:
         """Raises AssertionError where two places that must agree do not. For tests: it walks over everything."""
         peers = self._peers.values()
-        for piece_index, state in enumerate(self._states):
-            bit = 1 << self._top - piece_index
-            assert bool(self._missing & bit) == (state != VERIFIED), piece_index
-            assert bool(self._untouched & bit) == (state == UNTOUCHED), piece_index
-            assert (piece_index in self._open) == (state == OPEN), piece_index
+        self._pieces.check_invariants(self._open.keys())
+        for piece_index in range(self.layout.num_pieces):
             num_holders = self._holders.availability.count(piece_index) + self._holders.num_seeds
             assert num_holders == sum(piece_index in peer.pieces for peer in peers), piece_index
-        assert self._num_verified == self._states.count(VERIFIED)
         self._under_way.check_invariants(ENDGAME_PEERS)
         for piece_index, piece in self._open.items():
             assert all(self._peers[peer_key].open_pieces[piece_index] is piece for peer_key in piece.requested), piece_index
         for peer_key, peer in self._peers.items():
             requested = [piece.requested[peer_key] for piece in peer.open_pieces.values()]
             assert peer.outstanding == sum(blocks.bit_count() for blocks in requested), peer_key
-            lacks = any(piece_index in peer.pieces and state != VERIFIED for piece_index, state in enumerate(self._states))
+            lacks = any(piece_index in peer.pieces and self._pieces.is_missing(piece_index) for piece_index in range(self.layout.num_pieces))
             assert self.is_interesting(peer_key) == lacks, peer_key

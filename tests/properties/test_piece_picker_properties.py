@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocol.bitfield import Bitfield
 from protocol.limits import BLOCK_BYTES
 from protocol.piece_layout import PieceLayout
+from scheduler.file_selection import PieceWishes
 from scheduler.piece_picker import ENDGAME_DEPTH, ENDGAME_PEERS, PiecePicker
 
 MOST_PEERS = 8
@@ -33,6 +34,7 @@ class World:
         self.late: list[tuple[int, Block]] = []         # (peer, block): no longer outstanding, and may come all the same
         self.bad = {piece_index for piece_index in range(num_pieces) if self.rng.random() < 0.1}
         self.keys = count()
+        self.levels = b"\1" * num_pieces
 
     def pieces(self, share: float) -> Bitfield:
         bitfield = Bitfield(self.layout.num_pieces)
@@ -62,6 +64,8 @@ class World:
             self.give_back(self.any_peer())
         elif kind < 0.51:
             self.drop()
+        elif kind < 0.52:
+            self.wish()
         elif kind < 0.55 and self.late:
             key, block = self.late.pop(self.rng.randrange(len(self.late)))
             if key in self.peers:
@@ -90,7 +94,7 @@ class World:
     def can_open(self, piece_index: int) -> bool:
         if len(self.begun) >= self.room:
             return False
-        assert piece_index not in self.begun and piece_index not in self.verified
+        assert piece_index not in self.begun and piece_index not in self.verified and self.levels[piece_index]
         self.begun.add(piece_index)
         return True
 
@@ -111,11 +115,41 @@ class World:
             assert all(run.shared for run in runs) and not missing_unasked and len(self.outstanding[key]) <= ENDGAME_DEPTH
         return len(runs)
 
+    def wish(self) -> None:
+        """The user wants other pieces, or in another order."""
+        share = self.rng.choice((0, 0.3, 0.9, 1))
+        levels = bytes(self.rng.randrange(1, 7) if self.rng.random() < share else 0 for _ in self.levels)
+        if self.rng.random() < 0.2:
+            levels = b""
+        self.levels = levels or b"\1" * len(self.levels)
+        to_drop = self.picker.wish(PieceWishes(self.layout.num_pieces, levels, self.rng.random() < 0.3))
+        for piece_index in to_drop:
+            assert piece_index in self.begun and not self.levels[piece_index]
+            for key, blocks in self.outstanding.items():
+                for block in [block for block in blocks if block[0] == piece_index]:
+                    blocks.remove(block)
+                    self.picker.released(key, *block, 1)
+                    self.late.append((key, block))
+            self.picker.drop_piece(piece_index)
+            self.received = {block for block in self.received if block[0] != piece_index}
+            self.forget(piece_index)
+        for piece_index in self.begun:
+            here = sum(block[0] == piece_index for block in self.received)
+            assert self.levels[piece_index] or 2 * here >= self.layout.num_blocks(piece_index)
+
+    def is_wanted(self, piece_index: int) -> bool:
+        return bool(self.levels[piece_index]) or piece_index in self.begun
+
+    @property
+    def is_complete(self) -> bool:
+        assert self.picker.is_finished == (not any(map(self.is_wanted, self.verified.missing())))
+        return self.picker.is_finished
+
     def obtainable(self) -> set[Block]:
-        """The blocks that are not here and that somebody connected has."""
+        """The blocks that are not here, are wanted, and that somebody connected has."""
         return {
             (piece_index, block_index)
-            for piece_index in self.verified.missing() if any(piece_index in pieces for pieces in self.peers.values())
+            for piece_index in self.verified.missing() if self.is_wanted(piece_index) and any(piece_index in pieces for pieces in self.peers.values())
             for block_index in range(self.layout.num_blocks(piece_index)) if (piece_index, block_index) not in self.received
         }
 
@@ -189,7 +223,7 @@ def test_random_swarms_keep_the_picker_consistent_and_end_complete(seed):
             world.picker.check_invariants()
     seed_key = world.join(Bitfield.full(world.layout.num_pieces))
     for _ in range(10_000):                             # from here on everybody does his duty
-        if world.verified.is_complete:
+        if world.is_complete:
             break
         progress = 0
         for key in list(world.peers):
@@ -198,5 +232,6 @@ def test_random_swarms_keep_the_picker_consistent_and_end_complete(seed):
             world.receive(key, 20)
         assert progress, "somebody has what we lack, and nothing is requested"
     world.picker.check_invariants()
-    assert world.verified.is_complete
+    assert world.is_complete
+    assert not world.begun
     assert not world.picker.is_interesting(seed_key)

@@ -54,6 +54,19 @@ class SimulatedDownload:
             call(*arguments)
         return self
 
+    def wish(self, wishes):
+        """The user wants other pieces from now on."""
+        self.seconds = None
+        for piece_index in self.picker.wish(wishes):
+            for peer in self.peers.values():
+                for block_index in range(self.layout.num_blocks(piece_index)):
+                    self.picker.released(peer.key, piece_index, block_index, 1)
+                peer.queue = deque(each for each in peer.queue if each[0] != piece_index)
+            self.wasted += self.picker.drop_piece(piece_index)
+            self.begun.discard(piece_index)
+        for peer in list(self.peers.values()):
+            self._fill(peer)
+
     @property
     def num_blocks(self):
         return self.layout.num_pieces * self.layout.num_blocks(0)
@@ -128,7 +141,7 @@ class SimulatedDownload:
         else:
             self.picker.piece_verified(piece_index)
             self.verified.append(piece_index)
-            if len(self.verified) == self.layout.num_pieces:
+            if self.picker.is_finished:
                 self.seconds = self._now
         for _ in range(len(self._line)):                # a buffer is free
             peer = next(iter(self._line))
