@@ -27,7 +27,7 @@ MOST_OF_AUTO = (50.0, 100, 200, 300)
 
 
 class BrokerWatch:
-    """The broker from outside. `grants` and `num_*` may be read by scenarios."""
+    """The broker from outside. `num_granted`, `declined` and `expired` may be read by scenarios."""
 
     def __init__(self, settings: Settings, broker: ConnectionBroker, clock: float) -> None:
         self.now = self._now_at_event = clock
@@ -38,7 +38,6 @@ class BrokerWatch:
         self.broker = broker
         self.torrents: dict[bytes, WatchedTorrent] = {}
         self.num_granted = 0
-        self.most_half_open = self.most_connections = 0
         self.declined: Counter[str] = Counter()
         self.expired = 0
         self.pauses: set[str] = set()
@@ -275,13 +274,12 @@ class BrokerWatch:
         violated(ours != theirs, "counts", f"leased, half-open, connected are {theirs}, should be {ours}")
         ended = ledger.failed.total() + ledger.cancelled + ledger.declined.total() + ledger.expired
         violated(ledger.granted != ledger.connected_ever + ended + ledger.count.in_flight, "identity", "granted ≠ sum of its parts")
-        violated(ledger.granted != self.num_granted, "identity", f"{ledger.granted} granted, should be {self.num_granted}")
+        ours, theirs = (self.num_granted, self.expired, self.declined), (ledger.granted, ledger.expired, ledger.declined)
+        violated(ours != theirs, "identity", f"granted, expired, declined are {theirs}, should be {ours}")
         torrent = self.torrents.get(info_hash)
         if torrent is not None:
             pending = queue.torrents[info_hash].pending
             violated(pending != torrent.pending, "level", f"{pending} pending, the torrent could use {torrent.pending}")
-        self.most_half_open = max(self.most_half_open, self._leased + self._half_open)
-        self.most_connections = max(self.most_connections, self.total)
 
     def look_for_idle_slots(self) -> None:
         """No token, slot and request may be idle together for longer than a drain interval. Called at each event and tick."""
@@ -352,10 +350,6 @@ class BrokerWatch:
     def total(self) -> int:
         """Connections, and what may become one."""
         return self._leased + self._half_open + self._connected
-
-    @property
-    def num_half_open(self) -> int:
-        return self._half_open
 
     @property
     def num_remembered(self) -> int:

@@ -95,7 +95,6 @@ class SimulatedDialer:
         dial.is_under_way, dial.sent_at = True, self.world.now
         self._num_connecting += 1
         dial.peer.num_dialled += 1
-        dial.peer.last_dialled = self.world.now
         if dial.peer.kind == net.UNREACHABLE:
             self._after(dial, dial.peer.round_trip, lambda: self._answered_by_nobody(dial, dm.UNREACHABLE, "host unreachable"))
         self._set_deadline(dial)

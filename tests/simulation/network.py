@@ -29,7 +29,6 @@ class SimulatedPeer:
     round_trip: float                                   # seconds, of one packet and its answer
     stays: float = FOREVER
     num_dialled: int = 0
-    last_dialled: float | None = None
 
 
 class Network:

@@ -4,7 +4,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from actors import messages as m
-from actors.snapshots import DisplayPeer, TorrentQueueStats, TorrentSnapshot
+from actors.snapshots import TorrentQueueStats, TorrentSnapshot
 from protocol.metainfo import FileEntry, Info, Metainfo
 from protocol.peer_address import PeerAddress
 from protocol.piece_layout import PieceLayout
@@ -118,19 +118,9 @@ class SimulatedTorrent:
         return self.daemon.dialer.num_dials(self.info_hash)
 
     @property
-    def has_live_peer(self) -> bool:
-        """Tell whether somebody out there would take us."""
-        return any(peer.kind == "alive" for peer in self.peers)
-
-    @property
     def snapshot(self) -> TorrentSnapshot:
         """What a viewer sees of it."""
         return self.actor.on_receive(m.GetTorrentSnapshot())
-
-    @property
-    def rows(self) -> dict[str, DisplayPeer]:
-        """The peer table by address."""
-        return {row.key: row for row in self.snapshot.peers}
 
     @property
     def queue_stats(self) -> TorrentQueueStats:

@@ -20,10 +20,3 @@ class StopThatLeavesDials(TorrentActor):
 
     def _stop_dialling(self) -> None:
         self._stop_asking()
-
-
-class PicksWhenItAsked(TorrentActor):
-    """A slot is used though the torrent could not use it any more."""
-
-    def _why_declined(self, grant: object, has_candidate: bool) -> str:
-        return "" if has_candidate else "no_candidate"
