@@ -29,8 +29,8 @@ class BlockRequester:
     """Of one connection, `peer`. `torrent` has `picker`, `layout`, `downloads` and `pipeline_pool`."""
 
     __slots__ = (
-        "_allowance", "_awaits_first", "_batch", "_delay", "_missing_in_last_block", "_peer", "_pipeline", "_torrent", "allowed_fast", "asked_since", "depth", "downloaded",
-        "is_snubbed", "is_waiting", "last_block_at", "lowat", "rate", "wasted", "window",
+        "_allowance", "_awaits_first", "_batch", "_delay", "_missing_in_last_block", "_owes_late", "_peer", "_pipeline", "_torrent",
+        "allowed_fast", "asked_since", "depth", "downloaded", "is_snubbed", "is_waiting", "last_block_at", "lowat", "rate", "wasted", "window",
     )
 
     def __init__(self, peer: Any, torrent: Any, max_depth: int, now: float) -> None:
@@ -43,6 +43,7 @@ class BlockRequester:
         self._delay = 0.0                               # seconds from a request to its block, with nothing else outstanding
         self._missing_in_last_block = -torrent.layout.total_length % BLOCK_BYTES
         self._awaits_first = False                      # nothing came yet since `asked_since`
+        self._owes_late = False                         # blocks of its window were given back: it may be asked for them again
         self.window = RequestWindow()
         self.depth = self._pipeline.depth
         self.allowed_fast: dict[int, None] = {}         # pieces that the peer sends though it chokes us, in its order
@@ -82,7 +83,8 @@ class BlockRequester:
             piece = downloads.arriving[piece_index]
             piece.is_shared |= shared
             headers = expected_piece_headers(layout, piece_index, first_block, num_blocks)
-            window.append(piece, first_block, num_blocks, headers, in_place=not shared)
+            in_place = not shared and not (self._owes_late and window.owes_any(piece_index, first_block, num_blocks))
+            window.append(piece, first_block, num_blocks, headers, in_place)
             messages.append(encode_requests(layout, piece_index, first_block, num_blocks))
         peer.send(b"".join(messages))
 
@@ -173,6 +175,8 @@ class BlockRequester:
         """Twice a second. `rate`: bytes per second that it sends."""
         self.rate = rate
         if self.window.num_blocks:
+            if self._owes_late:
+                self._owes_late = not all(run.in_place for run in self.window)
             silent = now - max(self.last_block_at, self.asked_since)
             self.is_snubbed = self.is_snubbed or silent > SNUB_SECONDS
             if silent > STALL_SECONDS:
@@ -182,6 +186,7 @@ class BlockRequester:
                     run.skipped_at = now
                 elif run.in_place and now - run.skipped_at > SKIPPED_SECONDS:
                     run.in_place = False
+                    self._owes_late = True
                     self._torrent.downloads.released(self._peer, run.piece.index, run.first, run.end - run.first)
         self._pipeline.tick(now, rate, self.is_snubbed, self._peer.am_interested and not self._peer.peer_choking)
         self._set_depth()
@@ -215,4 +220,5 @@ class BlockRequester:
         if flow.target is not None and flow.in_place:
             flow.move_out()
         if runs:
+            self._owes_late = True
             self._torrent.downloads.released_all(self._peer)

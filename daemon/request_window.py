@@ -70,6 +70,11 @@ class RequestWindow:
                 return
         self._runs.append(Run(piece, first_block, first_block + num_blocks, headers, first_block, in_place))
 
+    def owes_any(self, piece_index: int, first_block: int, num_blocks: int) -> bool:
+        """One of these blocks was requested before, and has not come."""
+        end = first_block + num_blocks
+        return any(run.piece.index == piece_index and run.first < end and first_block < run.end for run in self._runs)
+
     def forecast(self, most: int) -> tuple[list[memoryview], bytes]:
         """Return where the next blocks (at most `most`) belong, and all their headers joined.
 
