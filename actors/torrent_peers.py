@@ -121,7 +121,8 @@ class TorrentPeers:
         attempt = self._take_attempt(message.grant_id)
         if attempt is not None:
             if message.outcome == dm.REFUSED and attempt.answered_in is None:
-                attempt.answered_in = message.elapsed
+                attempt.answered_in = message.elapsed   # there and back, too: where nearly all refuse, dials still learn
+                self._connect_timeout.observe(message.elapsed)
             self._end_attempt(attempt, message.outcome, message.reason, message.elapsed)
 
     def _take_attempt(self, grant_id: int) -> Attempt | None:

@@ -45,7 +45,7 @@ class ConnectTimeout:
         self._watchers.pop(info_hash, None)
 
     def observe(self, elapsed: float) -> None:
-        """Take note of a dial that was answered after `elapsed`."""
+        """Take note of a dial that was answered after `elapsed`: taken or refused, both went there and back."""
         if len(self._newest) == MAX_SAMPLES:
             del self._sorted[bisect_left(self._sorted, self._newest.popleft())]
         self._newest.append(elapsed)

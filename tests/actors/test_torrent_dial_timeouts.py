@@ -35,6 +35,24 @@ def test_dials_under_way_get_the_timeout_that_other_torrents_dials_taught():
     assert [dial.timeout for dial in world.to_daemon(dm.Dial)][-1] == 3.0
 
 
+def test_a_refusal_is_an_answer_that_dials_learn_from():
+    world = SharedTimeout()
+    for _ in range(5):
+        world.fail(world.grant(), dm.REFUSED)
+    world.forget()
+    world.grant()
+    assert [dial.timeout for dial in world.to_daemon(dm.Dial)] == [1.5 * 2.5]
+
+
+def test_a_dial_that_timed_out_teaches_nothing():
+    world = SharedTimeout()
+    for _ in range(5):
+        world.fail(world.grant(), dm.TIMED_OUT)
+    world.forget()
+    world.grant()
+    assert [dial.timeout for dial in world.to_daemon(dm.Dial)] == [10.0]
+
+
 def test_answers_that_change_little_are_no_message():
     world = SharedTimeout()
     world.others_are_answered(2.0)
