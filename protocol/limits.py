@@ -23,6 +23,15 @@ MAX_PATH_BYTES: Final = 3_500                           # below PATH_MAX (4,096)
 MAX_MAGNET_CHARS: Final = 1 << 16                       # a link with 256 trackers of 200 characters
 MAX_MAGNET_PEERS: Final = 256                           # more are no hint any longer
 
+# Metadata from peers (BEP 9)
+METADATA_PIECE_BYTES: Final = 1 << 14                   # as BEP 9 has it
+MAX_METADATA_PIECES: Final = MAX_METAINFO_BYTES // METADATA_PIECE_BYTES
+MAX_METADATA_HEAD_BYTES: Final = 1 << 10                # of the dictionary before a piece; real ones are below 60 bytes
+MAX_KEPT_METADATA_BYTES: Final = 2 * MAX_METAINFO_BYTES # of one torrent, all lengths that peers claim together
+MAX_UNREQUESTED_METADATA: Final = 16                    # pieces that a peer may send unasked; an answer may cross a peer's change of plan
+MAX_METADATA_SERVED: Final = 64                         # pieces that one peer gets in a minute, or the whole twice if that is more
+MAX_LATE_HAVES: Final = 20_000                          # said to a peer that came before the metadata: 180 KB; beyond, it has to come again
+
 # The wire
 MAX_WIRE_MESSAGE_BYTES: Final = 1 + MAX_PIECES // 8     # the bitfield is the longest legal message
 MAX_REQUEST_BYTES: Final = 1 << 17                      # 128 KiB: what the field's clients still serve
