@@ -26,6 +26,10 @@ class BanList:
         if len(self._reasons) > MAX_BANNED_ADDRESSES:
             del self._reasons[next(iter(self._reasons))]
 
+    def unban(self, address: PeerAddress) -> None:
+        """It is not banned any more; nothing if it was not."""
+        self._reasons.pop(_name(address), None)
+
     def reason(self, address: PeerAddress) -> str:
         """Return why `address` is banned; '' when it is not."""
         return self._reasons.get(_name(address), "") if self._reasons else ""

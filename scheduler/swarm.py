@@ -17,6 +17,7 @@ from protocol.daemon_messages import (
     BOTH_SEEDS,
     CANCELLED,
     DUPLICATE_PEER,
+    HANDSHAKE_FAILED,
     IDLE,
     LOCAL_BUSY,
     NO_ROUTE,
@@ -24,6 +25,7 @@ from protocol.daemon_messages import (
 )
 from protocol.limits import MAX_OWN_ADDRESSES, MAX_SWARM_PEERS
 from protocol.peer_address import PeerAddress, undiallable_reason
+from scheduler.attempt_history import MAX_PAST_ATTEMPTS
 from scheduler.backoff import (
     IDLE_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
@@ -85,6 +87,7 @@ class Swarm(SwarmTable):
     def _named_again(self, peer: SwarmPeer, source: str, now: float) -> None:
         if source not in peer.sources:
             peer.sources += (source,)
+            self._changed(peer)
         if peer.barred == UNKNOWN_PORT:                 # so it does listen where it dialled from
             peer.barred = ""
             if peer.state == FAILED:
@@ -111,7 +114,19 @@ class Swarm(SwarmTable):
         for peer in self._peers.values():
             if not peer.ban_reason and self._bans.reason(peer.address):
                 peer.ban_reason = reason
+                self._changed(peer)
                 self._bar(peer, f"banned: {reason}", now)
+
+    def unban(self, address: PeerAddress, now: float) -> None:
+        """It may be dialled again; nothing if it was not banned."""
+        self._bans.unban(address)
+        for peer in self._peers.values():
+            if peer.ban_reason and not self._bans.reason(peer.address):
+                peer.ban_reason = ""
+                self._changed(peer)
+                peer.barred = UNKNOWN_PORT if peer.sources == (INCOMING,) else ""
+                if not peer.is_busy and not peer.barred:
+                    self._move(peer, QUEUED, now)
 
     def ban_reason(self, address: PeerAddress) -> str:
         """Return why this address is banned, or ''."""
@@ -135,6 +150,7 @@ class Swarm(SwarmTable):
         """Its dial gets another timeout."""
         if peer.state == CONNECTING:
             peer.until = until
+            self._changed(peer)
 
     def handshake_started(self, peer: SwarmPeer, now: float, timeout: float) -> None:
         """TCP is connected."""
@@ -142,6 +158,7 @@ class Swarm(SwarmTable):
 
     def attempt_failed(self, peer: SwarmPeer, outcome: str, reason: str, now: float) -> None:
         """The attempt led to no connection. `outcome` is one of protocol.daemon_messages.OUTCOMES."""
+        peer.ends(outcome, NO_ROUTE_TEXT if reason == NO_ROUTE else reason)
         if outcome == CANCELLED:
             self._release(peer, now)
             return
@@ -220,6 +237,7 @@ class Swarm(SwarmTable):
     def named(self, peer: SwarmPeer, client_name: str, listen_port: int) -> None:
         """The extension handshake told its name ('' = no news), and where it listens (0 = it did not say)."""
         peer.client_name = client_name or peer.client_name
+        self._changed(peer)
         if peer.barred != UNKNOWN_PORT or not 0 < listen_port <= 65_535:
             return
         address = PeerAddress(peer.address.ip, listen_port)
@@ -230,8 +248,10 @@ class Swarm(SwarmTable):
         if known is not None and known is not peer:
             self._absorb(peer, known)
         del self._peers[peer.address]
+        self._gone(peer)
         peer.address = address
         self._peers[address] = peer
+        self._changed(peer)
         if ban := self.ban_reason(address):
             peer.ban_reason, peer.barred = ban, f"banned: {ban}"
 
@@ -245,6 +265,7 @@ class Swarm(SwarmTable):
         peer.last_attempt = known.last_attempt if peer.last_attempt is None else peer.last_attempt
         peer.last_failure = known.last_failure if peer.last_failure is None else peer.last_failure
         peer.last_error = peer.last_error or known.last_error
+        peer.history = (known.history + peer.history)[-MAX_PAST_ATTEMPTS:]
         peer.downloaded += known.downloaded
         peer.uploaded += known.uploaded
         self._remove(known)
@@ -253,6 +274,7 @@ class Swarm(SwarmTable):
         self, peer: SwarmPeer, now: float, reason: str, *, seconds: float, downloaded: int, uploaded: int, blame: bool = True,
     ) -> None:
         """Its connection, which lasted `seconds`, is closed. Without `blame` the end was ours: it may be dialled again at once."""
+        peer.ends(CONNECTED if peer.state == CONNECTED else HANDSHAKE_FAILED if blame else CANCELLED, reason)
         peer.downloaded += downloaded
         peer.uploaded += uploaded
         self._separate_twins(peer, now)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.peer_address import PeerAddress
+from scheduler.attempt_history import NO_PHASES, PastAttempt, PhaseTimes, with_attempt
 from scheduler.backoff import DialBurst
 
 # The state of a record is the state of its row (spec §3)
@@ -48,6 +49,33 @@ class SwarmPeer:
     client_name: str = ""                               # '' = never told
     downloaded: int = 0                                 # payload bytes of the closed connections
     uploaded: int = 0
+    phases: PhaseTimes = NO_PHASES                      # of this round, of the last one while it is failed
+    outcome: str = ""                                   # of the last attempt, one of daemon_messages.OUTCOMES; '' = none has ended
+    ended_by: str = ""                                  # why that ended, for people
+    history: tuple[PastAttempt, ...] = ()               # of the rounds before this one, the newest last
+    dialled_us: bool = False                            # in this round
+
+    def enter(self, state: str, now: float, until: float | None, reason: str) -> None:
+        """Change the state. For SwarmTable alone, which counts; `ends` comes before the end of an attempt."""
+        self._end_phase(max(now - self.since, 0.0))
+        if self.is_busy and state not in BUSY_STATES:
+            lasted = max(now - self.since, 0.0) if self.state == CONNECTED else 0.0
+            number = 0 if self.dialled_us else self.attempts
+            self.history = with_attempt(self.history, PastAttempt(number, now, self.phases, lasted, self.outcome, self.ended_by))
+        if state == QUEUED or (self.state == FAILED and state in BUSY_STATES):
+            self.phases, self.dialled_us = NO_PHASES, state == HANDSHAKING
+        self.state, self.since, self.until, self.reason = state, now, until, reason
+
+    def ends(self, outcome: str, reason: str) -> None:
+        """The attempt or the connection is over; the state that follows is entered next."""
+        self.outcome, self.ended_by = outcome, reason or outcome
+
+    def _end_phase(self, seconds: float) -> None:
+        phases = self.phases
+        match self.state:
+            case "queued":       self.phases = phases._replace(waited=phases.waited + seconds)
+            case "connecting":   self.phases = phases._replace(connecting=phases.connecting + seconds)
+            case "handshaking":  self.phases = phases._replace(handshaking=phases.handshaking + seconds)
 
     @property
     def source(self) -> str:

@@ -7,11 +7,13 @@ Bounded. When it is full, records that are worth less than an address that was n
 reached and failed, the most often failed first. If there are none, it is the newcomers that are left out; only somebody who dials us
 finds room, because a table full of untried addresses may be somebody's attempt to isolate us. Who was dialled in the last seconds is not
 forgotten: a source that makes us forget a peer and names it anew would have us dial it all the time.
+
+Whoever shows the records can be told which of them changed, so that a look at 2,000 costs what changed and not 2,000.
 """
 
 import heapq
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from protocol.peer_address import PeerAddress
 from scheduler.candidate_order import CandidateOrder
@@ -21,6 +23,13 @@ from scheduler.withdrawable_heap import WithdrawableHeap
 
 ROOM_FOR_INCOMING: Final = 50                           # made at once, so that a full table is not searched for each newcomer
 TOO_OFTEN_TEXT: Final = "dialled too often in the last seconds"
+
+
+class SwarmNews(NamedTuple):
+    """What changed since the last look; both in the order in which it happened."""
+
+    changed: dict[SwarmPeer, None]
+    gone: dict[PeerAddress, None]                       # there is no record of this address any more, or it is another one
 
 
 class SwarmTable:
@@ -33,6 +42,7 @@ class SwarmTable:
         self._peers: dict[PeerAddress, SwarmPeer] = {}
         self._candidates: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
         self._waiting: WithdrawableHeap[SwarmPeer] = WithdrawableHeap()
+        self._news: SwarmNews | None = None             # None: nobody looks
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -73,6 +83,31 @@ class SwarmTable:
         earliest = self._waiting.smallest()
         return earliest and earliest[0]
 
+    def first_candidates(self, how_many: int) -> list[SwarmPeer]:
+        """Return who is dialled next, in order. Looks at all candidates."""
+        return self._candidates.first(how_many)
+
+    # ── who looks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def take_news(self) -> SwarmNews | None:
+        """Return what changed since the last call; None: everything may have, for nobody had looked. From now on news are kept."""
+        news, self._news = self._news, SwarmNews({}, {})
+        return news
+
+    def forget_news(self) -> None:
+        """Nobody looks any more."""
+        self._news = None
+
+    def _changed(self, peer: SwarmPeer) -> None:
+        if self._news is not None:
+            self._news.changed[peer] = None
+            self._news.gone.pop(peer.address, None)
+
+    def _gone(self, peer: SwarmPeer) -> None:
+        if self._news is not None:
+            self._news.changed.pop(peer, None)
+            self._news.gone[peer.address] = None
+
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _queue(self, peer: SwarmPeer, now: float) -> None:
@@ -89,8 +124,9 @@ class SwarmTable:
         self.counts[state] += 1
         self._candidates.withdraw(peer)
         self._waiting.withdraw(peer)
-        peer.state, peer.since, peer.until, peer.reason = state, now, until, reason
+        peer.enter(state, now, until, reason)
         self._enlist(peer)
+        self._changed(peer)
 
     def _enlist(self, peer: SwarmPeer) -> None:
         if peer.state == QUEUED:
@@ -102,12 +138,14 @@ class SwarmTable:
         self._peers[peer.address] = peer
         self.counts[peer.state] += 1
         self._enlist(peer)
+        self._changed(peer)
 
     def _remove(self, peer: SwarmPeer) -> None:
         self.counts[peer.state] -= 1
         self._candidates.withdraw(peer)
         self._waiting.withdraw(peer)
         del self._peers[peer.address]
+        self._gone(peer)
 
     # ── room ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

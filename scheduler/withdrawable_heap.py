@@ -51,3 +51,8 @@ class WithdrawableHeap(Generic[Item]):
                 return key, item
             heapq.heappop(self._heap)
         return None
+
+    def first(self, how_many: int) -> list[Item]:
+        """Return the so many smallest, in order; looks at all of them."""
+        valid = (entry for entry in self._heap if self._tickets.get(entry[2]) == entry[1])
+        return [item for _, _, item in heapq.nsmallest(how_many, valid)]
