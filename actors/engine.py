@@ -18,19 +18,24 @@ import structlog
 from actors import messages as m
 from actors import snapshots
 from actors.announce_gate import AnnounceGate
+from actors.api_commands import ApiCommands
 from actors.connection_broker import ConnectionBroker
 from actors.daemon_link import DaemonLink
+from actors.download_roots import DownloadRoots
 from actors.session import Session
 from actors.ui_feed import UIFeed
+from actors.web_link import WebLink
 from protocol import daemon_messages as dm
 from protocol.errors import EvenswarmError
 from protocol.version import CLIENT_VERSION, PEER_ID_PREFIX, VERSION
+from protocol.web_messages import ConfigureWeb
 from scheduler.settings import Settings
 
 ASK_TIMEOUT = 10.0                                      # an actor that does not answer in this time hangs
 MAX_VIEW_AGE = 1.0                                      # seconds; while somebody looks all the time it is younger
 FRESH_VIEW_TIMEOUT = 0.5                                # gathering takes milliseconds; after this the old one must do
 DAEMON_START_TIMEOUT = 20.0                             # a cold Python on a slow disk
+WEB_START_TIMEOUT = 20.0
 STOP_TORRENTS_TIMEOUT = 2.2                             # `stopped` to the trackers has 2 s of it
 STOP_DAEMON_TIMEOUT = 2.0
 
@@ -49,6 +54,7 @@ class Engine:
         self._peer_id = PEER_ID_PREFIX + os.urandom(12)
         self._started: list[pykka.ActorRef] = []        # in order
         self._all_listening = gevent.event.Event()
+        self._page: gevent.event.AsyncResult[m.WebPageServed] = gevent.event.AsyncResult()
 
     def __enter__(self) -> "Engine":
         try:
@@ -77,6 +83,16 @@ class Engine:
             self._ask(actor, m.Ping())
         if not self._all_listening.wait(DAEMON_START_TIMEOUT):
             raise EngineNotStarted(f"{settings.daemons - len(self.addresses)} of {settings.daemons} I/O daemons did not start in {DAEMON_START_TIMEOUT:.0f} s")
+
+    def serve_page(self, configure: ConfigureWeb, roots: DownloadRoots) -> m.WebPageServed:
+        """Start the web process and return where the page is. Raises EngineNotStarted."""
+        commands = ApiCommands(session=self.session, broker=self.broker, ui_feed=self.ui_feed, roots=roots)
+        self._start(WebLink, session=self.session, ui_feed=self.ui_feed, configure=configure, commands=commands)
+        page = self._page.get() if self._page.wait(WEB_START_TIMEOUT) else None
+        if page is None or page.error:
+            reason = page.error if page else f"the web process did not start in {WEB_START_TIMEOUT:.0f} s"
+            raise EngineNotStarted(f"the page cannot be served at {configure.host} port {configure.port}: {reason}")
+        return page
 
     def add(self, order: m.AddTorrent) -> bool:
         """Add and start a torrent; False when it is there already."""
@@ -143,6 +159,8 @@ class Engine:
             self.addresses = [*(known for known in self.addresses if known.index != change.index), change]
             if len(self.addresses) == self.settings.daemons:
                 self._all_listening.set()
+        elif isinstance(change, m.WebPageServed):
+            self._page.set(change)
         self._on_change(change)
 
     def _configure(self, index: int) -> dm.Configure:

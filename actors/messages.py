@@ -266,6 +266,21 @@ class PeersFound:
 
 
 @dataclass(frozen=True, slots=True)
+class BanPeer:
+    """The user wants nothing to do with this peer: its connection is closed and it is not dialled again."""
+
+    peer: PeerAddress
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnbanPeer:
+    """It may be dialled again."""
+
+    peer: PeerAddress
+
+
+@dataclass(frozen=True, slots=True)
 class TrackerReported:
     """What the trackers of this torrent say: for the table. `error` is the last failure or warning, '' when all is well."""
 
@@ -454,20 +469,100 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class AddTorrent:
-    """Add a torrent and start it. Asked: returns True, or False when this hash is there already."""
+    """Add a torrent and, mostly, start it. Asked: returns True, or False when this hash is there already."""
 
     metainfo: Metainfo
     folder: str                                         # absolute
     source: str                                         # for messages: the name of the .torrent
     peers: tuple[PeerAddress, ...] = ()                 # by hand
     priority: str = "normal"
+    start: bool = True                                  # False: it rests until StartTorrent
+    reply_to: ActorRef | None = None                    # told instead of asked: gets CommandDone
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveTorrent:
-    """Stop it and forget it; the data stays."""
+    """Stop it and forget it; the data stays, unless `delete_data`. `reply_to` gets CommandDone when all that is done."""
 
     info_hash: bytes
+    delete_data: bool = False
+    reply_to: ActorRef | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentRemoved:
+    """From DataRemoval: the files of a removed torrent are gone, or `error` says which are not."""
+
+    info_hash: bytes
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForTorrent:
+    """Pass `message` on to the actor of this torrent. Answer: CommandDone when it is on its way, or that there is no such torrent."""
+
+    info_hash: bytes
+    message: Any
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForAnnouncer:
+    """As ForTorrent, to the one that speaks to its trackers; it may have none."""
+
+    info_hash: bytes
+    message: Any
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeTorrent:
+    """What does not change by itself. Answer: CommandDone with a snapshots.TorrentDescription."""
+
+    info_hash: bytes
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTorrentPriority:
+    """How often it gets its turn: a key of PRIORITY_WEIGHTS. Answer: CommandDone."""
+
+    info_hash: bytes
+    priority: str
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class GetSettings:
+    """Answer: CommandDone with the Settings."""
+
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """Lay these over the settings, checked as a whole; all or nothing. Answer: CommandDone with the new Settings, or what is wrong."""
+
+    values: tuple[tuple[str, Any], ...]                 # key, value of the right type
+    reply_to: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebPageServed:
+    """From WebLink: where the page is; `error` when it cannot be. `login_token` is '' once it was used."""
+
+    host: str
+    port: int
+    login_token: str
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,6 +662,7 @@ class GetView:
     """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
 
     peers_of: tuple[bytes, ...] = ()                    # info hashes of the torrents whose peers are looked at as well
+    reply_to: ActorRef | None = None                    # told instead of asked: gets the FeedView itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -587,3 +683,45 @@ class SnapshotTaken:
 
     snapshot: TorrentSnapshot
     changes_with_time: bool = False                     # it says a time that passes by itself
+
+
+# ── to WebLink ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class WebSaid:
+    """WebLink's reader to WebLink: what one read of the socket held. The next one comes when this one is handled."""
+
+    generation: int                                     # of the process
+    messages: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebEnded:
+    """WebLink's reader to WebLink: end of file, or a frame that is none."""
+
+    generation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookDue:
+    """WebLink to itself: viewers get what changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandDone:
+    """Answer to a user's command: what it led to, or why it did not. `kind` is one of protocol.web_messages.KINDS, '' = done."""
+
+    number: int
+    kind: str = ""
+    value: Any = None                                   # of a failed one: the sentence
+
+
+@dataclass(frozen=True, slots=True)
+class MetainfoRead:
+    """From the thread that reads .torrents: what is in it, or None and what is wrong."""
+
+    number: int
+    metainfo: Metainfo | None
+    error: str = ""

@@ -12,11 +12,14 @@ from typing import Any
 from actors import messages as m
 from actors import snapshots
 from actors.announce_gate import AnnounceGate
+from actors.data_removal import DataRemoval
 from actors.engine_actor import EngineActor
 from actors.http_tracker import HttpTracker
+from actors.session_commands import SessionCommands, UserCommand
 from actors.torrent import TorrentActor
 from actors.tracker_announcer import TrackerAnnouncer
 from protocol import daemon_messages as dm
+from protocol.web_messages import CONFLICT, NOT_FOUND, STORAGE
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
 from scheduler.settings import Settings
@@ -59,6 +62,8 @@ class Session(EngineActor):
         self._daemons: tuple[Any, ...] = ()
         self._torrents: dict[bytes, SessionTorrent] = {}
         self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
+        self._removals: dict[bytes, m.RemoveTorrent] = {}   # … whoever wants to know when they are gone
+        self._commands = SessionCommands(self._torrents, self.post)
         self._connect_timeout = ConnectTimeout(settings.connect_timeout)    # these two are shared by all torrents
         self._own_address = OwnAddress()
         self._announce_gate = announce_gate or AnnounceGate(settings)   # these two are shared by all announcers
@@ -72,6 +77,9 @@ class Session(EngineActor):
         match message:
             case m.AddTorrent():           return self._add_torrent(message)
             case m.RemoveTorrent():        self._remove_torrent(message)
+            case _ if isinstance(message, UserCommand):  self._user_command(message)
+            case m.TorrentRemoved():       self._removed(message)
+            case m.WebPageServed():        self._on_change(message)
             case m.TorrentStateChanged():  self._torrent_state_changed(message)
             case m.TorrentStoppedFully():  self._torrent_stopped_fully(message)
             case m.StopAllTorrents():      self._stop_all_torrents(message)
@@ -114,13 +122,24 @@ class Session(EngineActor):
 
     def _add_torrent(self, message: m.AddTorrent) -> bool:
         info_hash = message.metainfo.info.info_hash
-        if info_hash in self._torrents:
+        deletes_data = info_hash in self._removals and self._removals[info_hash].delete_data
+        if info_hash in self._torrents or deletes_data:
+            self._answer(message, CONFLICT, f"{message.metainfo.info.name} is " + ("being removed with its data" if deletes_data else "there already"))
             return False
         entry = SessionTorrent(message, self._least_used_daemon())
         self._torrents[info_hash] = entry
         self._log.info("torrent_added", info_hash=info_hash, name=message.metainfo.info.name, source=message.source)
         self._start_actors(info_hash, entry)
+        self._answer(message)
         return True
+
+    def _user_command(self, message: UserCommand) -> None:
+        if settings := self._commands.handle(message, self._settings, self._broker):
+            self._apply_settings(m.ApplySettings(settings))
+
+    def _answer(self, message: m.AddTorrent | m.RemoveTorrent, kind: str = "", sentence: str = "") -> None:
+        if message.reply_to is not None:
+            self.post(message.reply_to, m.CommandDone(message.number, kind, sentence))
 
     def _least_used_daemon(self) -> int:
         used = [0] * len(self._daemons)
@@ -136,7 +155,8 @@ class Session(EngineActor):
         )
         if entry.order.metainfo.tiers:                  # an actor that has nothing to do costs 20 KiB all the same
             self._start_announcer(info_hash, entry)
-        self.post(entry.actor, m.StartTorrent())
+        if entry.order.start:
+            self.post(entry.actor, m.StartTorrent())
 
     def _start_announcer(self, info_hash: bytes, entry: SessionTorrent) -> None:
         entry.announcer = TrackerAnnouncer.start(
@@ -147,8 +167,26 @@ class Session(EngineActor):
 
     def _remove_torrent(self, message: m.RemoveTorrent) -> None:
         entry = self._torrents.pop(message.info_hash, None)
-        if entry is not None and self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True)):
-            self._leaving[message.info_hash] = entry
+        if entry is None:
+            self._answer(message, NOT_FOUND, f"there is no torrent {message.info_hash.hex()}")
+            return
+        self._removed(m.TorrentRemoved(message.info_hash))          # an earlier one, after which it was added again
+        self._removals[message.info_hash] = message
+        self._leaving[message.info_hash] = entry
+        if not self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True)):
+            self._torrent_stopped_fully(m.TorrentStoppedFully(message.info_hash))
+
+    def _removed(self, message: m.TorrentRemoved) -> None:
+        removal = self._removals.pop(message.info_hash, None)
+        if removal is not None:
+            self._answer(removal, STORAGE if message.error else "", message.error)
+
+    def _begin_removal(self, info_hash: bytes, entry: SessionTorrent) -> None:
+        """The torrent is gone; its files may have to follow."""
+        if self._removals[info_hash].delete_data and self._all_stopped is None:
+            DataRemoval.start(session=self.actor_ref, daemon=self._daemons[entry.daemon_index], order=entry.order)
+        else:
+            self._removed(m.TorrentRemoved(info_hash))
 
     # ── failures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -216,6 +254,8 @@ class Session(EngineActor):
         if leaving is not None:
             for actor in leaving.actors:                # the torrent ends by itself, its announcer does not
                 actor.stop(block=False)
+            if message.info_hash in self._removals:
+                self._begin_removal(message.info_hash, leaving)
         self._awaited.discard(message.info_hash)
         self._say_when_all_stopped()
 

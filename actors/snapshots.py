@@ -1,6 +1,12 @@
 """Values to show: what an actor is asked for and a viewer draws. Frozen, without behaviour, importable without pykka."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from protocol.metainfo import Metainfo
 
 # Of a peer's row (spec §3)
 QUEUED, CONNECTING, HANDSHAKING, CONNECTED, FAILED = "queued", "connecting", "handshaking", "connected", "failed"
@@ -161,3 +167,13 @@ class FeedView:
     torrents: tuple[TorrentSnapshot, ...]
     queue: ConnectionQueueStats | None
     age: float = 0.0                                    # seconds since all of this was true; infinite before the first gathering
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentDescription:
+    """What the session knows of a torrent and does not change by itself."""
+
+    metainfo: Metainfo
+    folder: str                                         # absolute
+    source: str
+    priority: str

@@ -157,7 +157,7 @@ class UIFeed(EngineActor):
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _get_view(self, message: m.GetView) -> FeedView:
+    def _get_view(self, message: m.GetView) -> FeedView | None:
         now = self._looked_at = self.clock()
         for info_hash in message.peers_of:
             if info_hash in self._torrents:
@@ -168,7 +168,11 @@ class UIFeed(EngineActor):
             self._is_changed = False
             self._version += 1
             self._rows = tuple(self._row(watched.snapshot) for watched in self._torrents.values() if watched.snapshot is not None)
-        return FeedView(self._version, self._rows, self._queue, age=now - self._fresh_at)
+        view = FeedView(self._version, self._rows, self._queue, age=now - self._fresh_at)
+        if message.reply_to is None:
+            return view
+        self.post(message.reply_to, view)
+        return None
 
     def _row(self, snapshot: TorrentSnapshot) -> TorrentSnapshot:
         """While the torrent waits for the broker, it is the broker's rule that says why."""

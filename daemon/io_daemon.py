@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent.event
 
+from daemon.data_removal import delete_data
 from daemon.peer_entrance import PeerEntrance
 from daemon.shared_parts import SharedParts, make_shared_parts
 from daemon.torrent_io import STARTED, TorrentIo
@@ -42,6 +43,7 @@ class IoDaemon:
         self._ticker: Any = None
         self._handlers: dict[type, Callable[[Any], None]] = {
             dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.AddTorrent: self._add_torrent,
+            dm.DeleteData: self._delete_data,
             dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
             dm.LimitDials: self._limit_dials, dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
@@ -96,6 +98,21 @@ class IoDaemon:
             return
         torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder)
         torrent.check(known)
+
+    def _delete_data(self, message: dm.DeleteData) -> None:
+        raw = bytes(self._metadata.pop(message.info_hash, b""))
+        if message.info_hash in self._torrents:
+            raise LocalProtocolError(f"DeleteData of {message.source}, which was not removed")
+
+        def deleted(result: str | BaseException) -> None:
+            self._send(dm.DataDeleted(message.info_hash, str(result)))
+
+        try:
+            info = parse_info(raw, message.source)
+        except EvenswarmError as error:
+            deleted(error)
+            return
+        self._parts.disk.checker.submit(lambda: delete_data(info, message.folder), deleted)
 
     def _start_torrent(self, message: dm.StartTorrent) -> None:
         if torrent := self._torrents.get(message.info_hash):

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from gevent.monkey import get_original
@@ -119,6 +119,26 @@ def sync_folder(folder: str, parts: Sequence[str]) -> None:
             os.fsync(fd)
         finally:
             close_now(fd)
+
+
+def walked_below(folder: str, parts: Sequence[str]) -> AbstractContextManager[int]:
+    """Give a descriptor of the folder `parts` below the download folder, through no link. Raises OSError as open_below."""
+    return _walked(folder, parts, create=False)
+
+
+def remove_file_in(at: int, name: str) -> None:
+    """Delete a regular file of the folder `at`. Raises OSError as open_below for anything else."""
+    found = os.stat(name_on_disk(name), dir_fd=at, follow_symlinks=False)
+    if stat.S_ISLNK(found.st_mode):
+        raise _link_error()
+    _check_regular(found.st_mode)
+    os.unlink(name_on_disk(name), dir_fd=at)
+
+
+def remove_folder_below(folder: str, parts: Sequence[str]) -> None:
+    """Delete the folder `parts` if it is empty. Raises OSError: ENOTEMPTY, ENOTDIR for a link, and as open_below."""
+    with _walked(folder, parts[:-1], create=False) as at:
+        os.rmdir(name_on_disk(parts[-1]), dir_fd=at)
 
 
 def _open_file(folder: str, parts: Sequence[str], flags: int, create: bool) -> int:

@@ -74,6 +74,14 @@ class AddTorrent(DaemonMessage):
     verified: bytes                                     # bitfield of pieces known to be right and durable; empty = none
 
 
+class DeleteData(DaemonMessage):
+    """Delete the files of a torrent that is not here (any more); MetadataParts came before. Answer: DataDeleted."""
+
+    info_hash: bytes
+    source: str
+    folder: str
+
+
 class StartTorrent(DaemonMessage):
     """Take part in the swarm: dials and incoming connections are welcome."""
 
@@ -208,6 +216,13 @@ class TorrentStopped(DaemonMessage):
     """All connections are closed, what was written is durable."""
 
     info_hash: bytes
+
+
+class DataDeleted(DaemonMessage):
+    """Its files are gone, and the folders that are empty now. `error`: what is left, and why."""
+
+    info_hash: bytes
+    error: str
 
 
 class TorrentFailed(DaemonMessage):
@@ -346,10 +361,10 @@ class TorrentStats(DaemonMessage):
 
 
 TO_DAEMON: Final = (
-    Configure | MetadataPart | AddTorrent | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
+    Configure | MetadataPart | AddTorrent | DeleteData | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
     | LimitDials | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown
 )
 TO_ENGINE: Final = (
-    Listening | ListenFailed | DialsObstructed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | Dialled | DialFailed | IncomingPeer
+    Listening | ListenFailed | DialsObstructed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | DataDeleted | Dialled | DialFailed | IncomingPeer
     | PeerConnected | PeerNamed | PeerIdle | PeerDisconnected | PeerBanned | PiecesVerified | PiecesDurable | PieceFailed | TorrentStats
 )

@@ -60,3 +60,17 @@ MAX_ADDRESS_VOTES: Final = 50                           # hosts of one scope tha
 # Between processes
 MAX_FRAME_BYTES: Final = 8 << 20                        # one frame of many messages
 METADATA_PART_BYTES: Final = 4 << 20                    # an info dictionary crosses in parts that fit into a frame
+BODY_PART_BYTES: Final = 4 << 20                        # a longer body of a call or an answer crosses in parts that fit into a frame
+
+# The page and its API
+MAX_API_BODY_BYTES: Final = 32 << 20                    # of a request: the largest .torrent
+MAX_API_ARGUMENT_BYTES: Final = 1 << 20                 # JSON without a .torrent in it: priorities of 100,000 files
+MAX_API_CALLS: Final = 64                               # under way in the engine; one takes milliseconds
+MAX_API_UPLOADS: Final = 4                              # bodies above MAX_API_ARGUMENT_BYTES under way: 128 MiB at most
+MAX_API_PEERS: Final = 1_000                            # added by hand in one call
+MAX_WEB_CONNECTIONS: Final = 128                        # of browsers and scripts; the next ones wait in the kernel
+MAX_WEB_VIEWERS: Final = 32                             # streams of events at once; each costs the engine a comparison twice a second
+MAX_VIEWED_TORRENTS: Final = 16                         # whose peers one viewer looks at
+MAX_WEB_HEADER_BYTES: Final = 1 << 15                   # of a request, with its first line; browsers send 2 KiB
+MAX_WEB_SESSIONS: Final = 64                            # logged-in browsers; the oldest makes room
+MAX_WEB_URL_CHARS: Final = 8_000                        # of a request's path and query, as servers usually have it
