@@ -14,19 +14,19 @@ from actors.engine_actor import DelayedMessage, EngineActor
 from actors.snapshots import STOPPED, TorrentSnapshot
 from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_maintenance import TorrentMaintenance
-from actors.torrent_memory import TorrentMemory
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
 from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
+from protocol.limits import METADATA_PART_BYTES
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.settings import Settings
 from scheduler.swarm import Swarm
-from scheduler.swarm_peer import MANUAL, REMEMBERED
+from scheduler.swarm_peer import MANUAL
 from scheduler.torrent_life import Step, TorrentLife
 
 
@@ -36,7 +36,7 @@ class TorrentActor(EngineActor):
     def __init__(
         self, session: pykka.ActorRef | None, *, broker: pykka.ActorRef, ui_feed: pykka.ActorRef, daemon: pykka.ActorRef,
         order: m.AddTorrent, settings: Settings, connect_timeout: ConnectTimeout, rng: RandomSource, own_address: OwnAddress | None = None,
-        store: pykka.ActorRef | None = None, **engine: Any,
+        **engine: Any,
     ) -> None:
         super().__init__(session, **engine)
         info = order.metainfo.info
@@ -53,7 +53,6 @@ class TorrentActor(EngineActor):
         self._swarm = Swarm(rng, own_address=own_address)
         self._progress = TorrentProgress(info.layout)
         self._around = TorrentSurroundings(info.info_hash, self.actor_ref, broker, None, self.post, self.clock, self._log)
-        self._memory = TorrentMemory(self._around, order, self._progress, self._life, self._swarm, store)
         self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, own_address, settings.handshake_timeout)
         self._announcing = TorrentAnnouncing(self._around, self._progress)
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
@@ -95,7 +94,6 @@ class TorrentActor(EngineActor):
             case m.PeersFound():          self._peers_found(message)
             case m.TrackerReported():     self._announcing.reported(message)
             case dm.CheckProgress():      self._progress.pieces_checked = message.pieces_checked
-            case dm.FilesSeen():          self._memory.files_seen(message)
             case dm.TorrentChecked():     self._torrent_checked(message)
             case dm.TorrentStopped():     self._torrent_stopped()
             case dm.TorrentFailed():      self._torrent_failed(message)
@@ -120,7 +118,6 @@ class TorrentActor(EngineActor):
         self.post(self._ui_feed, m.WatchTorrent(self._info_hash, self.actor_ref))
         self.post(self._link, m.AttachTorrent(self._info_hash, self.actor_ref))
         self._peers_found(m.PeersFound(MANUAL, self._order.peers))
-        self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
 
     # ── what the user wants ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -175,7 +172,6 @@ class TorrentActor(EngineActor):
     def _torrent_checked(self, message: dm.TorrentChecked) -> None:
         if self._life.checked():
             self._progress.checked(message.verified)
-            self._memory.pieces_changed()
             if not self._progress.is_complete:
                 self._swarm.seeds_are_wanted(self.clock())
             self._log.info("torrent_checked", num_verified=self._progress.num_verified, num_pieces=self._info.layout.num_pieces)
@@ -199,7 +195,6 @@ class TorrentActor(EngineActor):
     def _at_rest(self, reason: str) -> None:
         self._peers.drop_all(reason)
         self._progress.at_rest()
-        self._memory.at_rest()
 
     # ── what follows from wishes and facts ───────────────────────────────────────────────────────────────────────────────
 
@@ -215,16 +210,22 @@ class TorrentActor(EngineActor):
 
     def _take(self, step: Step) -> None:
         match step:
-            case Step.GIVE:            self._memory.give(with_pieces=True)
-            case Step.GIVE_UNCHECKED:  self._memory.give(with_pieces=False)
+            case Step.GIVE:            self._give(self._progress.durable_pieces())
+            case Step.GIVE_UNCHECKED:  self._give(b"")
             case Step.CHECK:           self._around.to_daemon(dm.CheckTorrent(self._info_hash))
             case Step.FORGET:          self._around.to_daemon(dm.RemoveTorrent(self._info_hash))
             case Step.RUN:             self._run()
             case Step.HALT:            self._halt()
 
+    def _give(self, verified: bytes) -> None:
+        raw = self._info.raw
+        for offset in range(0, len(raw), METADATA_PART_BYTES):
+            part = raw[offset:offset + METADATA_PART_BYTES]
+            self._around.to_daemon(dm.MetadataPart(self._info_hash, len(raw), offset, part))
+        self._around.to_daemon(dm.AddTorrent(self._info_hash, self._order.source, self._order.folder, verified))
+
     def _run(self) -> None:
         self._running_since = self.clock()
-        self._memory.pieces_changed()
         self._around.to_daemon(dm.StartTorrent(self._info_hash))
         self._log.info("torrent_started", left=self._progress.left)
         self._announcing.start(self._port)
@@ -354,7 +355,6 @@ class TorrentActor(EngineActor):
     def _pieces_durable(self, message: dm.PiecesDurable) -> None:
         was_durable = self._progress.is_durable
         self._progress.pieces_durable(message.piece_indices)
-        self._memory.pieces_changed()
         if self._progress.is_durable and not was_durable:
             self._log.info(
                 "torrent_completed", elapsed=self.clock() - self._running_since, total_bytes=self._info.layout.total_length,
@@ -369,7 +369,6 @@ class TorrentActor(EngineActor):
         self._progress.stats(message)
         self._peers.stats(message.peers)
         self._announcing.report_sometimes()
-        self._memory.time_passed()
 
     def _announcer_started(self, message: m.AnnouncerStarted) -> None:
         self._announcing.announcer = message.announcer
