@@ -9,6 +9,8 @@ Considerations:
   and have no hole.
 - Fair: torrents take turns, STEP_BYTES each. One step at a time is in the thread; stopping a check takes no longer than
   a step.
+- Pieces in the parts file (parts_file.py) come first. What of them belongs to wanted files and is not there is copied: this client
+  may have died in the middle of that.
 - A file that may not be read, or a link where a file should be, is an error: to download over it would be worse.
 """
 
@@ -16,7 +18,7 @@ import errno
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Final
 
@@ -63,6 +65,7 @@ class ExistingDataCheck:
     def _check_all(self) -> Iterator[int]:
         """Yield the cost of each bit of work."""
         self._store.check_names()
+        yield from self._check_parts()
         piece_index, has_data = 0, False
         piece_length, num_pieces = self._layout.piece_length, self._layout.num_pieces
         for kind, end in self._ranges():
@@ -79,8 +82,31 @@ class ExistingDataCheck:
             yield COST_OF_A_LOOK
         self.pieces_checked = num_pieces
 
+    def _check_parts(self) -> Iterator[int]:
+        for piece_index in self._store.load_parts():
+            if piece_index in self._known or (yield from self._is_right(piece_index)):
+                self.verified.add(piece_index)
+                yield from self._store.copy_from_parts(piece_index)
+            else:
+                self._store.let_go_parts(piece_index)
+            yield COST_OF_A_LOOK
+
+    def _is_right(self, piece_index: PieceIndex) -> Generator[int, None, bool]:
+        """Read and hash it; yield the cost, return the result."""
+        hasher, size = hashlib.sha1(usedforsecurity=False), self._layout.piece_size(piece_index)
+        for offset in range(0, size, len(self._chunk)):
+            part = self._chunk[:size - offset]
+            if not self._store.read_if_there(piece_index, offset, [part]):
+                return False                            # it became shorter while we look
+            hasher.update(part)
+            yield len(part)
+        return hasher.digest() == self._store.info.piece_hash(piece_index)
+
     def _check_piece(self, piece_index: PieceIndex, has_data: bool) -> Iterator[int]:
         self.pieces_checked = piece_index
+        if piece_index in self.verified:                # from the parts file
+            yield COST_OF_A_LOOK
+            return
         size = self._layout.piece_size(piece_index)
         if not has_data:
             is_right = self._store.info.piece_hash(piece_index) == self._zero_hash(size)
@@ -89,14 +115,7 @@ class ExistingDataCheck:
             is_right = True
             yield COST_OF_A_LOOK
         else:
-            hasher = hashlib.sha1(usedforsecurity=False)
-            for offset in range(0, size, len(self._chunk)):
-                part = self._chunk[:size - offset]
-                if not self._store.read_if_there(piece_index, offset, [part]):
-                    return                              # it became shorter while we look
-                hasher.update(part)
-                yield len(part)
-            is_right = hasher.digest() == self._store.info.piece_hash(piece_index)
+            is_right = yield from self._is_right(piece_index)
         if is_right:
             self.verified.add(piece_index)
 
@@ -111,7 +130,7 @@ class ExistingDataCheck:
             size = None
             if file.path[:-1] not in missing_folders:
                 size = self._store.size_on_disk(file_index)
-                if size is None and not self._store.folder_exists(file_index):
+                if size is None and not self._store.is_skipped(file_index) and not self._store.folder_exists(file_index):
                     missing_folders.add(file.path[:-1])
             there = min(size or 0, file.length)
             yield from ((kind, file.offset + offset) for kind, offset in self._file_ranges(file_index, there))

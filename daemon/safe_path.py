@@ -111,6 +111,12 @@ def longest_name(folder: str) -> int:
     return os.pathconf(folder, "PC_NAME_MAX")
 
 
+def remove_below(folder: str, parts: Sequence[str]) -> None:
+    """Remove the file `parts`, or the link that lies in its place. Raises OSError as open_below."""
+    with _walked(folder, parts[:-1], create=False) as at:
+        os.unlink(name_on_disk(parts[-1]), dir_fd=at)
+
+
 def sync_folder(folder: str, parts: Sequence[str]) -> None:
     """Make the names in a folder durable. Raises OSError as open_below."""
     with _walked(folder, parts, create=False) as at:

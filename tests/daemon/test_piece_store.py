@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.file_bytes import MOST_VECTORS
 from daemon.open_files import OpenFiles
-from daemon.piece_store import MOST_VECTORS, PieceStore
+from daemon.piece_store import PieceStore
 from protocol.errors import StorageError
 from tests.daemon.built_torrents import PIECE, build_torrent, single_file
 
