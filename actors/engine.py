@@ -22,6 +22,8 @@ from actors.api_commands import ApiCommands
 from actors.connection_broker import ConnectionBroker
 from actors.daemon_link import DaemonLink
 from actors.download_roots import DownloadRoots
+from actors.resume_records import ResumeRecords
+from actors.resume_store import ResumeStore
 from actors.session import Session
 from actors.ui_feed import UIFeed
 from actors.web_link import WebLink
@@ -36,6 +38,8 @@ MAX_VIEW_AGE = 1.0                                      # seconds; while somebod
 FRESH_VIEW_TIMEOUT = 0.5                                # gathering takes milliseconds; after this the old one must do
 DAEMON_START_TIMEOUT = 20.0                             # a cold Python on a slow disk
 WEB_START_TIMEOUT = 20.0
+LOAD_TIMEOUT = 600.0                                    # of the torrents that are remembered: a slow disk, 100,000 of them
+STOP_STORE_TIMEOUT = 2.0
 STOP_TORRENTS_TIMEOUT = 2.2                             # `stopped` to the trackers has 2 s of it
 STOP_DAEMON_TIMEOUT = 2.0
 
@@ -47,8 +51,13 @@ class EngineNotStarted(EvenswarmError):
 class Engine:
     """One engine: broker, feed, session and the daemons. Use it as a context manager."""
 
-    def __init__(self, settings: Settings, on_change: Callable[[Any], None] = lambda change: None) -> None:
+    def __init__(
+        self, settings: Settings, on_change: Callable[[Any], None] = lambda change: None, records: ResumeRecords | None = None,
+    ) -> None:
         self.settings = settings
+        self.notices: tuple[str, ...] = ()              # what the user should know of what was remembered
+        self._records = records                         # None: nothing is remembered
+        self._store: pykka.ActorRef | None = None
         self.addresses: list[m.DaemonListening] = []    # where the daemons listen
         self._on_change = on_change
         self._peer_id = PEER_ID_PREFIX + os.urandom(12)
@@ -78,11 +87,26 @@ class Engine:
         self.daemons = tuple(
             self._start(DaemonLink, session=self.session, index=index, configure=self._configure(index)) for index in range(settings.daemons)
         )
-        self.session.tell(m.PartsStarted(self.broker, self.ui_feed, self.daemons))
+        if self._records is not None:
+            self._store = self._start(ResumeStore, session=self.session, records=self._records)
+        self.session.tell(m.PartsStarted(self.broker, self.ui_feed, self.daemons, self._store))
         for actor in self._started:
             self._ask(actor, m.Ping())
         if not self._all_listening.wait(DAEMON_START_TIMEOUT):
             raise EngineNotStarted(f"{settings.daemons - len(self.addresses)} of {settings.daemons} I/O daemons did not start in {DAEMON_START_TIMEOUT:.0f} s")
+        self._load_torrents()
+
+    def _load_torrents(self) -> None:
+        """Add what is remembered. Raises EngineNotStarted when that cannot be read: to begin without would be to forget it."""
+        if self._store is None:
+            return
+        loaded: gevent.event.AsyncResult[tuple[tuple[str, ...], str]] = gevent.event.AsyncResult()
+        self._store.tell(m.LoadTorrents(lambda *result: loaded.set(result)))
+        late = ((), f"the torrents could not be read in {LOAD_TIMEOUT:.0f} s")
+        self.notices, error = loaded.get() if loaded.wait(LOAD_TIMEOUT) is not None else late
+        if error:
+            raise EngineNotStarted(error)
+        self._ask(self.session, m.Ping())               # they are added
 
     def serve_page(self, configure: ConfigureWeb, roots: DownloadRoots) -> m.WebPageServed:
         """Start the web process and return where the page is. Raises EngineNotStarted."""
@@ -111,6 +135,8 @@ class Engine:
         if self._started:
             self._until_done(self.session, m.StopAllTorrents, STOP_TORRENTS_TIMEOUT)
             ends = [gevent.spawn(self._until_done, link, self._shut_down, STOP_DAEMON_TIMEOUT + 0.5) for link in getattr(self, "daemons", ())]
+            if self._store is not None:                 # torrents told it everything before they said that they have stopped
+                ends.append(gevent.spawn(self._until_done, self._store, m.FlushStore, STOP_STORE_TIMEOUT))
             gevent.joinall(ends)
         while self._started:
             actor = self._started.pop()

@@ -15,7 +15,9 @@ from protocol.daemon_messages import OUTCOMES
 if TYPE_CHECKING:                                       # importing a message must not import pykka
     from pykka import ActorRef
 
-    from actors.snapshots import TorrentSnapshot
+    from actors.resume_data import ResumeData
+    from actors.snapshots import PeerDifference, TorrentSnapshot
+    from protocol.daemon_messages import FileState
     from protocol.metainfo import Metainfo
     from protocol.peer_address import PeerAddress
     from protocol.tracker_messages import AnnounceResponse
@@ -489,6 +491,7 @@ class RemoveTorrent:
     delete_data: bool = False
     reply_to: ActorRef | None = None
     number: int = 0
+    resume: ResumeData | None = None                    # None: it is new; else it comes from the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -593,6 +596,7 @@ class ActorFailed:
     """From EngineActor.on_failure: an actor died of an exception that nobody handled."""
 
     name: str
+    store: ActorRef | None = None                       # None: nothing is remembered
     error: str
     actor_urn: str
 
@@ -660,6 +664,99 @@ class UnwatchTorrent:
 @dataclass(frozen=True, slots=True)
 class GetView:
     """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
+# ── to ResumeStore ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# Facts that outlive the process. Each states a level: a newer one of the same kind and torrent replaces it.
+
+
+@dataclass(frozen=True, slots=True)
+class RememberTorrent:
+    """From Session: this torrent is there, and that is what the user wants of it."""
+
+    order: AddTorrent
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTorrent:
+    """From Session: the user removed it. What is still said of it is not kept."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RememberPieces:
+    """From TorrentActor: these pieces are durable, and so look the files."""
+
+    info_hash: bytes
+    verified: bytes                                     # bitfield
+    recorded_at: int                                    # as dm.FilesSeen said
+    is_settled: bool                                    # nothing is written until the next one of these
+    files: tuple[FileState, ...]                        # whose state is another than was said before
+    is_all: bool                                        # those that were said before are not there any more
+
+
+@dataclass(frozen=True, slots=True)
+class RememberTotals:
+    """From TorrentActor: payload bytes, ever."""
+
+    info_hash: bytes
+    downloaded: int
+    uploaded: int
+    wasted: int
+
+
+@dataclass(frozen=True, slots=True)
+class RememberPeers:
+    """From TorrentActor: peers worth trying after a restart, best first."""
+
+    info_hash: bytes
+    peers: tuple[PeerAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RememberSettings:
+    """From Session: the user changed these settings, and the engine took them."""
+
+    values: tuple[tuple[str, Any], ...]                 # key, value
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTorrents:
+    """From whoever starts the engine, once: AddTorrent to Session for each torrent that is remembered, then `done`.
+
+    That is called with what the user should know, and with '' or why nothing can be remembered.
+    """
+
+    done: Callable[[tuple[str, ...], str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FlushStore:
+    """The engine ends: write what waits; `done` is called when it is written, or cannot be."""
+
+    done: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentsRead:
+    """From the store's thread: some of the remembered torrents; none when these were all."""
+
+    orders: tuple[AddTorrent, ...]
+    notices: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FactsWritten:
+    """From the store's thread: what was given to it is written, or `error` says why not."""
+
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDue:
+    """ResumeStore to itself: facts have waited long enough."""
+
+
 
     peers_of: tuple[bytes, ...] = ()                    # info hashes of the torrents whose peers are looked at as well
     reply_to: ActorRef | None = None                    # told instead of asked: gets the FeedView itself

@@ -60,6 +60,8 @@ class Session(EngineActor):
         self._on_change = on_change
         self._broker = self._ui_feed = None             # until PartsStarted
         self._daemons: tuple[Any, ...] = ()
+        self._store: Any = None                         # None: nothing is remembered
+        self._torrents_of_daemon: list[int] = []        # how many each has
         self._torrents: dict[bytes, SessionTorrent] = {}
         self._leaving: dict[bytes, SessionTorrent] = {}     # removed, and on their way to rest
         self._removals: dict[bytes, m.RemoveTorrent] = {}   # … whoever wants to know when they are gone
@@ -94,7 +96,8 @@ class Session(EngineActor):
         return None
 
     def _parts_started(self, message: m.PartsStarted) -> None:
-        self._broker, self._ui_feed, self._daemons = message.broker, message.ui_feed, message.daemons
+        self._broker, self._ui_feed, self._daemons, self._store = message.broker, message.ui_feed, message.daemons, message.store
+        self._torrents_of_daemon = [0] * len(self._daemons)
 
     def _apply_settings(self, message: m.ApplySettings) -> None:
         """Broker and torrents get the whole; the daemons hear of their limits by the broker."""
@@ -129,6 +132,9 @@ class Session(EngineActor):
         entry = SessionTorrent(message, self._least_used_daemon())
         self._torrents[info_hash] = entry
         self._log.info("torrent_added", info_hash=info_hash, name=message.metainfo.info.name, source=message.source)
+        self._torrents_of_daemon[entry.daemon_index] += 1
+        if message.resume is None:
+            self._remember(m.RememberTorrent(message))
         self._start_actors(info_hash, entry)
         self._answer(message)
         return True
@@ -139,19 +145,25 @@ class Session(EngineActor):
 
     def _answer(self, message: m.AddTorrent | m.RemoveTorrent, kind: str = "", sentence: str = "") -> None:
         if message.reply_to is not None:
+            self._remember(m.RememberSettings(message.values))
+        if entry is not None and entry.order is not before:
+            self._remember(m.RememberTorrent(entry.order))
+
+    def _remember(self, fact: Any) -> None:
+        if isinstance(fact, m.RememberTorrent) and not fact.order.metainfo.info.is_known:
+            return                                      # there is nothing yet that a .torrent could be made of
+        if self._store is not None:
+            self.post(self._store, fact)
             self.post(message.reply_to, m.CommandDone(message.number, kind, sentence))
 
     def _least_used_daemon(self) -> int:
-        used = [0] * len(self._daemons)
-        for entry in self._torrents.values():
-            used[entry.daemon_index] += 1
-        return used.index(min(used))
+        return self._torrents_of_daemon.index(min(self._torrents_of_daemon))
 
     def _start_actors(self, info_hash: bytes, entry: SessionTorrent) -> None:
         entry.actor = TorrentActor.start(
             session=self.actor_ref, broker=self._broker, ui_feed=self._ui_feed, daemon=self._daemons[entry.daemon_index],
             order=entry.order, settings=self._settings, connect_timeout=self._connect_timeout, own_address=self._own_address,
-            rng=random.Random(self._rng.random()),
+            rng=random.Random(self._rng.random()), store=self._store,
         )
         if entry.order.metainfo.tiers:                  # an actor that has nothing to do costs 20 KiB all the same
             self._start_announcer(info_hash, entry)
@@ -173,6 +185,8 @@ class Session(EngineActor):
         self._removed(m.TorrentRemoved(message.info_hash))          # an earlier one, after which it was added again
         self._removals[message.info_hash] = message
         self._leaving[message.info_hash] = entry
+        self._torrents_of_daemon[entry.daemon_index] -= 1
+        self._remember(m.ForgetTorrent(message.info_hash))
         if not self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True)):
             self._torrent_stopped_fully(m.TorrentStoppedFully(message.info_hash))
 
@@ -242,6 +256,13 @@ class Session(EngineActor):
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _stop_all_torrents(self, message: m.StopAllTorrents) -> None:
+    def _metadata_known(self, message: m.MetadataKnown) -> None:
+        entry = self._torrents.get(message.info_hash)
+        if entry is not None:
+            entry.order = replace(entry.order, metainfo=message.metainfo)
+            self._remember(m.RememberTorrent(entry.order))
+            self._on_change(message)
+
         self._all_stopped = message.done
         self._awaited = {
             info_hash for info_hash, entry in self._torrents.items()

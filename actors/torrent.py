@@ -16,17 +16,20 @@ from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_maintenance import TorrentMaintenance
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
+from actors.torrent_memory import TorrentMemory
+from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
-from protocol.limits import METADATA_PART_BYTES
+from protocol.errors import MetainfoError
+from protocol.metainfo import Info
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.settings import Settings
 from scheduler.swarm import Swarm
-from scheduler.swarm_peer import MANUAL
+from scheduler.swarm_peer import MAGNET, MANUAL, REMEMBERED
 from scheduler.torrent_life import Step, TorrentLife
 
 
@@ -36,7 +39,7 @@ class TorrentActor(EngineActor):
     def __init__(
         self, session: pykka.ActorRef | None, *, broker: pykka.ActorRef, ui_feed: pykka.ActorRef, daemon: pykka.ActorRef,
         order: m.AddTorrent, settings: Settings, connect_timeout: ConnectTimeout, rng: RandomSource, own_address: OwnAddress | None = None,
-        **engine: Any,
+        store: pykka.ActorRef | None = None, **engine: Any,
     ) -> None:
         super().__init__(session, **engine)
         info = order.metainfo.info
@@ -56,6 +59,7 @@ class TorrentActor(EngineActor):
         self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, own_address, settings.handshake_timeout)
         self._announcing = TorrentAnnouncing(self._around, self._progress)
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
+        self._memory = TorrentMemory(self._around, order, self._progress, self._life, self._swarm, store)
         self._stopping = TorrentStop(self._around, self.call_later, self._leave)
         self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing)
         self._port = 0                                  # where its daemon listens
@@ -99,6 +103,7 @@ class TorrentActor(EngineActor):
             case dm.TorrentFailed():      self._torrent_failed(message)
             case m.DaemonReady():         self._daemon_ready(message)
             case m.DaemonLost():          self._daemon_lost()
+            case dm.FilesSeen():          self._memory.files_seen(message)
             case m.AnnouncerStarted():    self._announcer_started(message)
             case m.AnnouncerStopped():    self._stopping.announcer_answered()
             case m.StartTorrent():        self._start_torrent()
@@ -123,6 +128,8 @@ class TorrentActor(EngineActor):
 
     def _start_torrent(self) -> None:
         if not self._stopping.forgets:
+        self._peers_found(m.PeersFound(MAGNET, self._order.hints))
+        self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
             self._life.start()
             self._follow_life()
 
@@ -178,10 +185,31 @@ class TorrentActor(EngineActor):
             self._follow_life()
 
     def _torrent_stopped(self) -> None:
+            self._memory.pieces_changed()
         if self._life.stopped():
             self._at_rest("stopped")
             self._stopping.daemon_answered()
             self._follow_life()
+
+    def _metadata_said(self, message: dm.MetadataPart | dm.MetadataProgress | dm.MetadataFailed) -> None:
+        try:
+            if not self._info.is_known and (info := self._metadata.said(message)):
+                self._know(info)
+        except MetainfoError as error:
+            self._torrent_failed(dm.TorrentFailed(self._info_hash, str(error)))
+
+    def _know(self, info: Info) -> None:
+        """Peers sent the metadata. Connections stay and dials under way go on, while what is on disk is checked."""
+        self._log.info("metadata_received", name=info.name, size=len(info.raw), elapsed=self.clock() - self._running_since)
+        self._info = info
+        self._order = replace(self._order, metainfo=replace(self._order.metainfo, info=info))
+        for part in (self._progress, self._memory, self._snapshots):
+            part.know(self._order.metainfo)
+        if self._session is not None:
+            self.post(self._session, m.MetadataKnown(self._info_hash, self._order.metainfo))
+        if self._life.metadata_known():
+            self._stop_asking()
+        self._follow_life()
 
     def _torrent_failed(self, message: dm.TorrentFailed) -> None:
         self._log.error("torrent_failed", error=message.error)
@@ -201,6 +229,7 @@ class TorrentActor(EngineActor):
     def _follow_life(self) -> None:
         """Take the steps that are due, and tell the session in which state that ends."""
         while step := self._life.next_step():
+        self._memory.at_rest()
             self._take(step)
         told = (self._life.state(self._progress.is_durable), self._life.error)
         if told != self._told_state:
@@ -210,19 +239,12 @@ class TorrentActor(EngineActor):
 
     def _take(self, step: Step) -> None:
         match step:
-            case Step.GIVE:            self._give(self._progress.durable_pieces())
-            case Step.GIVE_UNCHECKED:  self._give(b"")
+            case Step.GIVE:            self._memory.give(with_pieces=True)
+            case Step.GIVE_UNCHECKED:  self._memory.give(with_pieces=False)
             case Step.CHECK:           self._around.to_daemon(dm.CheckTorrent(self._info_hash))
             case Step.FORGET:          self._around.to_daemon(dm.RemoveTorrent(self._info_hash))
             case Step.RUN:             self._run()
             case Step.HALT:            self._halt()
-
-    def _give(self, verified: bytes) -> None:
-        raw = self._info.raw
-        for offset in range(0, len(raw), METADATA_PART_BYTES):
-            part = raw[offset:offset + METADATA_PART_BYTES]
-            self._around.to_daemon(dm.MetadataPart(self._info_hash, len(raw), offset, part))
-        self._around.to_daemon(dm.AddTorrent(self._info_hash, self._order.source, self._order.folder, verified))
 
     def _run(self) -> None:
         self._running_since = self.clock()
@@ -233,6 +255,7 @@ class TorrentActor(EngineActor):
             self._maintenance.start()
             self._maintain_soon()
 
+        self._memory.pieces_changed()
     def _halt(self) -> None:
         self._stop_dialling()
         self._around.to_daemon(dm.StopTorrent(self._info_hash))
@@ -337,6 +360,7 @@ class TorrentActor(EngineActor):
         self._log.warning("peer_banned", peer=str(message.peer), reason=message.reason)
         for connection in self._peers.connections.values():
             if self._swarm.ban_reason(connection.peer.address):
+        self._memory.pieces_changed()
                 self._around.to_daemon(dm.ClosePeer(self._info_hash, connection.connection_id, f"banned: {message.reason}"))
 
     def _unban_peer(self, message: m.UnbanPeer) -> None:
@@ -348,6 +372,7 @@ class TorrentActor(EngineActor):
 
     def _pieces_verified(self, message: dm.PiecesVerified) -> None:
         self._progress.pieces_verified(message.piece_indices)
+        self._memory.time_passed()
         self._log.info("piece_verified", piece_indices=message.piece_indices, num_verified=self._progress.num_verified)
         if self._progress.is_complete and self._maintenance.is_active:
             self._maintain_soon() if self._wants_peers else self._stop_dialling()

@@ -6,7 +6,9 @@ Considerations:
 - Holes of sparse files read as zeros, and a piece of zeros may be a right one: its hash is compared with that of so
   many zeros, computed once, and nothing is read.
 - Pieces that are known to be right and durable are believed if their bytes are still there: the files are long enough
-  and have no hole.
+  and have no hole. If it is also known how the files looked when that was recorded (FileHistory), then only those that lie
+  in files which nobody but us can have changed since; and of a torrent at rest nothing else is read in unchanged files.
+- What is found right and was not known may lie in the kernel's memory only: it is synced before it is told.
 - Fair: torrents take turns, STEP_BYTES each. One step at a time is in the thread; stopping a check takes no longer than
   a step.
 - Pieces in the parts file (parts_file.py) come first. What of them belongs to wanted files and is not there is copied: this client
@@ -23,9 +25,11 @@ from functools import partial
 from typing import Final
 
 from daemon.disk_pool import DiskThread
-from daemon.piece_store import PieceStore
+from daemon.file_history import FileHistory, state_of
+from daemon.piece_store import PieceStore, make_durable
 from protocol.bitfield import Bitfield
-from protocol.piece_layout import PieceIndex
+from protocol.daemon_messages import FileState, KnownFiles
+from protocol.piece_layout import PieceIndex, file_spans
 
 STEP_BYTES: Final = 8 << 20                             # read and hashed in one turn: about 10 ms
 CHUNK_BYTES: Final = 1 << 20                            # of one read; memory is bounded by this, not by the length of pieces
@@ -39,9 +43,12 @@ Finished = Callable[[Bitfield | BaseException], None]
 class ExistingDataCheck:
     """The check of one torrent, in steps. `verified` is what was found until now."""
 
-    def __init__(self, store: PieceStore, known: Bitfield) -> None:
+    def __init__(self, store: PieceStore, known: Bitfield, known_files: KnownFiles | None = None) -> None:
         self.verified = Bitfield(store.info.layout.num_pieces)
         self.pieces_checked = 0
+        self.files_seen: list[FileState] = []           # those that are there, as they were before they were read
+        self._history = FileHistory(known_files)
+        self._found_in: set[int] = set()                # files with pieces that were not known
         self._store = store
         self._layout = store.info.layout
         self._known = known
@@ -81,6 +88,10 @@ class ExistingDataCheck:
             self.pieces_checked = piece_index
             yield COST_OF_A_LOOK
         self.pieces_checked = num_pieces
+        for file_index in sorted(self._found_in):
+            with self._store.reading(file_index) as fd:
+                make_durable(fd)
+            yield COST_OF_A_LOOK
 
     def _check_parts(self) -> Iterator[int]:
         for piece_index in self._store.load_parts():
@@ -111,11 +122,18 @@ class ExistingDataCheck:
         if not has_data:
             is_right = self._store.info.piece_hash(piece_index) == self._zero_hash(size)
             yield COST_OF_A_LOOK
-        elif piece_index in self._known:
+        elif piece_index in self._known and self._history.is_trusted(piece_index * self._layout.piece_length):
             is_right = True
+            yield COST_OF_A_LOOK
+        elif self._history.is_unchanged(piece_index * self._layout.piece_length):
+            is_right = False                            # as it was when that was recorded
             yield COST_OF_A_LOOK
         else:
             is_right = yield from self._is_right(piece_index)
+            if is_right:
+                files = self._store.info.files
+                spans = file_spans(files, piece_index * self._layout.piece_length, size)
+                self._found_in.update(span.file_index for span in spans if not files[span.file_index].padding)
         if is_right:
             self.verified.add(piece_index)
 
@@ -132,10 +150,21 @@ class ExistingDataCheck:
                 size = self._store.size_on_disk(file_index)
                 if size is None and not self._store.is_skipped(file_index) and not self._store.folder_exists(file_index):
                     missing_folders.add(file.path[:-1])
+            if file.length:
+                self._look_at(file_index, end, is_there=size is not None)
             there = min(size or 0, file.length)
             yield from ((kind, file.offset + offset) for kind, offset in self._file_ranges(file_index, there))
             if there < file.length:
                 yield ABSENT, end
+
+    def _look_at(self, file_index: int, end: int, is_there: bool) -> None:
+        """Judge a file before anything of it is read, so that what changes from now on is seen the next time."""
+        state = None
+        if is_there:
+            with self._store.reading(file_index) as fd:
+                state = state_of(file_index, os.fstat(fd))
+            self.files_seen.append(state)
+        self._history.judge(file_index, end, state)
 
     def _file_ranges(self, file_index: int, size: int) -> Iterator[tuple[int, int]]:
         """Yield (HOLE or DATA, where it ends) for the first `size` bytes of a file."""
@@ -167,9 +196,9 @@ class DataChecker:
         self._waiting: deque[CheckUnderWay] = deque()
         self._is_busy = False
 
-    def check(self, store: PieceStore, known: Bitfield, finished: Finished) -> "CheckUnderWay":
+    def check(self, store: PieceStore, known: Bitfield, finished: Finished, known_files: KnownFiles | None = None) -> "CheckUnderWay":
         """Check what is there; then `finished(the right pieces, or what went wrong)` is called in the hub: no switching."""
-        under_way = CheckUnderWay(ExistingDataCheck(store, known), finished)
+        under_way = CheckUnderWay(ExistingDataCheck(store, known, known_files), finished)
         self._waiting.append(under_way)
         self._go_on()
         return under_way
@@ -205,6 +234,11 @@ class CheckUnderWay:
     def pieces_checked(self) -> int:
         """How far it is."""
         return self.check.pieces_checked
+
+    @property
+    def files_seen(self) -> list[FileState]:
+        """The files that are there."""
+        return self.check.files_seen
 
     def stop(self) -> None:
         """`finished` will not be called."""

@@ -41,8 +41,9 @@ class IoDaemon:
         self._parts: SharedParts | None = None
         self._entrance: PeerEntrance | None = None
         self._ticker: Any = None
+        self._known_files: dict[bytes, dm.KnownFiles] = {}      # of torrents whose AddTorrent follows
         self._handlers: dict[type, Callable[[Any], None]] = {
-            dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.AddTorrent: self._add_torrent,
+            dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.KnownFiles: self._known_files_told, dm.AddTorrent: self._add_torrent,
             dm.DeleteData: self._delete_data,
             dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
@@ -87,7 +88,11 @@ class IoDaemon:
     def _add_torrent(self, message: dm.AddTorrent) -> None:
         raw = bytes(self._metadata.pop(message.info_hash, b""))
         if message.info_hash in self._torrents:
+    def _known_files_told(self, message: dm.KnownFiles) -> None:
+        self._known_files[message.info_hash] = message
+
             raise LocalProtocolError(f"{message.source} was added already")
+        known_files = self._known_files.pop(message.info_hash, None)
         try:
             if hashlib.sha1(raw, usedforsecurity=False).digest() != message.info_hash:
                 raise LocalProtocolError(f"{message.source}: the metadata does not have the hash that it was announced with")
@@ -96,8 +101,8 @@ class IoDaemon:
         except EvenswarmError as error:
             self._send(dm.TorrentFailed(message.info_hash, str(error)))
             return
-        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder)
-        torrent.check(known)
+        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder, selection)
+        torrent.check(known, known_files)
 
     def _delete_data(self, message: dm.DeleteData) -> None:
         raw = bytes(self._metadata.pop(message.info_hash, b""))

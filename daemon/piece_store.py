@@ -18,6 +18,7 @@ from gevent.monkey import get_original
 
 from daemon.cached_read import read_cached
 from daemon.file_bytes import Buffer, make_durable, read_all, split, write_all
+from daemon.file_history import state_of
 from daemon.open_files import OpenFiles
 from daemon.parts_file import PartsFile
 from daemon.safe_path import (
@@ -30,6 +31,7 @@ from daemon.safe_path import (
     storage_error,
     sync_folder,
 )
+from protocol.daemon_messages import FileState
 from protocol.errors import StorageError
 from protocol.metainfo import Info
 from protocol.piece_layout import FileSpan, PieceIndex, file_spans
@@ -123,8 +125,12 @@ class PieceStore:
                 with self._errors("write", file_index), self._writable(file_index):
                     pass
 
-    def sync(self) -> None:
-        """Make durable what was written before this call. What could not be made so is tried again by the next one."""
+    def sync(self) -> list[FileState]:
+        """Make durable what was written before this call, and return how these files look now.
+
+        What could not be made so is tried again by the next one.
+        """
+        states = []
         with self._lock:
             files, self._unsynced = self._unsynced, set()
             folders, self._new_folders = self._new_folders, set()
@@ -133,6 +139,7 @@ class PieceStore:
             for file_index in sorted(files):
                 with self._errors("write", file_index), self._readable(file_index) as fd:
                     make_durable(fd)
+                    states.append(state_of(file_index, os.fstat(fd)))
             for parts in sorted(folders):
                 try:
                     sync_folder(self.folder, parts)
@@ -145,6 +152,7 @@ class PieceStore:
                 self._unsynced |= files
                 self._new_folders |= folders
             raise
+        return states
 
     def close(self) -> None:
         """Close the files. They are opened again when they are needed again."""

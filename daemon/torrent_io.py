@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from daemon.bad_data import BadData
+from daemon.file_history import files_seen
 from daemon.idle_peers import IdlePeers
 from daemon.peer_choking import PeerChoking
 from daemon.peer_connection import PeerConnection
@@ -77,11 +78,11 @@ class TorrentIo:
         """Time means something to it."""
         return bool(self.peers or self._to_sync or self._to_tell or self._check or self.stats.has_news)
 
-    def check(self, known: Bitfield) -> None:
-        """Find out what is on disk; `known` needs no look. Answered by TorrentChecked or TorrentFailed."""
+    def check(self, known: Bitfield, known_files: dm.KnownFiles | None = None) -> None:
+        """Find out what is on disk; `known` needs no look in files that nobody changed. Answered by TorrentChecked or TorrentFailed."""
         self.state = CHECKING
         self._told_checked = 0
-        self._check = self.parts.checker.check(self.store, known, self._checked)
+        self._check = self.parts.checker.check(self.store, known, self._checked, known_files)
 
     def _checked(self, result: Bitfield | BaseException) -> None:
         self._check = None
@@ -95,6 +96,7 @@ class TorrentIo:
     def start(self) -> None:
         """Take part in the swarm."""
         if self.state != RESTING:
+        self.send(files_seen(self.info_hash, check.files_seen, is_all=True))
             return
         self.state = STARTED
         if not self.verified.is_complete:
@@ -275,6 +277,7 @@ class TorrentIo:
         self._tell()
         if self._to_sync and not self._num_syncs and now - self._synced_at >= SYNC_SECONDS:
             self._sync()
+            self.send(files_seen(self.info_hash, result, is_all=False))
         self.stats.report()
 
     def send(self, message: dm.DaemonMessage) -> None:

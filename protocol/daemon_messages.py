@@ -64,6 +64,35 @@ class MetadataPart(DaemonMessage):
 
 class AddTorrent(DaemonMessage):
     """Take this torrent. Existing data is checked, except pieces that `verified` names. Answer: TorrentChecked or TorrentFailed.
+class FileState(msgspec.Struct, frozen=True, array_like=True):
+    """How a file looked at one moment. Two that are equal: nobody wrote to it in between, as far as its file system tells."""
+
+    file_index: int
+    size: int
+    changed_at: int                                     # its mtime: nanoseconds since 1970
+
+
+class KnownFiles(DaemonMessage):
+    """How the files looked when the pieces that the next AddTorrent calls verified were recorded; those without an entry were not there.
+
+    What becomes of pieces in files that look otherwise now: daemon/existing_data.py.
+    """
+
+    info_hash: bytes
+    recorded_at: int                                    # nanoseconds since 1970, as FilesSeen said
+    is_settled: bool                                    # nothing was written after that: it was stopped, or complete
+    files: list[FileState]
+
+
+class FetchMetadata(DaemonMessage):
+    """Only the info hash is known (a magnet link): take part in the swarm to get the metadata (BEP 9). Answer: MetadataPart … until it is whole.
+
+    Its connections are held after that: they go on when AddTorrent and StartTorrent follow, and end with StopTorrent or RemoveTorrent.
+    """
+
+    info_hash: bytes
+
+
 
     The torrent then rests (no peers) until StartTorrent.
     """
@@ -243,6 +272,15 @@ class Dialled(DaemonMessage):
 class DialFailed(DaemonMessage):
     """The end of an attempt that led to no peer."""
 
+class FilesSeen(DaemonMessage):
+    """How files look, said right before the TorrentChecked or PiecesDurable that it belongs to; not those of length 0 and padding."""
+
+    info_hash: bytes
+    seen_at: int                                        # nanoseconds since 1970
+    is_all: bool                                        # those without an entry are not there
+    files: list[FileState]
+
+
     info_hash: bytes
     grant_id: int
     outcome: str                                        # one of OUTCOMES
@@ -361,10 +399,10 @@ class TorrentStats(DaemonMessage):
 
 
 TO_DAEMON: Final = (
-    Configure | MetadataPart | AddTorrent | DeleteData | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
-    | LimitDials | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown
+    Configure | MetadataPart | KnownFiles | AddTorrent | SetFilePriorities | DeleteData | StartTorrent | StopTorrent | RemoveTorrent | CheckTorrent | Dial | ChangeDialTimeouts
+    | LimitDials | CancelDials | AcceptIncoming | RefuseIncoming | ClosePeer | CloseIdlePeer | Shutdown | FetchMetadata
 )
 TO_ENGINE: Final = (
-    Listening | ListenFailed | DialsObstructed | CheckProgress | TorrentChecked | TorrentStopped | TorrentFailed | DataDeleted | Dialled | DialFailed | IncomingPeer
+    Listening | ListenFailed | DialsObstructed | CheckProgress | FilesSeen | TorrentChecked | TorrentStopped | TorrentFailed | DataDeleted | Dialled | DialFailed | IncomingPeer
     | PeerConnected | PeerNamed | PeerIdle | PeerDisconnected | PeerBanned | PiecesVerified | PiecesDurable | PieceFailed | TorrentStats
 )

@@ -57,6 +57,10 @@ MAX_BANNED_ADDRESSES: Final = 1_000                     # of one torrent, the ol
 MAX_OWN_ADDRESSES: Final = 64                           # at which we were reached by ourselves: interfaces and mapped ports
 MAX_ADDRESS_VOTES: Final = 50                           # hosts of one scope that said how they see us; the newest, for addresses change
 
+MAX_REMEMBERED_PEERS: Final = 50                        # of one torrent, over a restart: as many as it connects to at once
+
+MAX_SETTINGS_FILE_BYTES: Final = 1 << 20                # forty lines are all there can be; the rest may be comments
+
 # Between processes
 MAX_FRAME_BYTES: Final = 8 << 20                        # one frame of many messages
 METADATA_PART_BYTES: Final = 4 << 20                    # an info dictionary crosses in parts that fit into a frame

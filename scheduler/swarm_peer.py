@@ -20,6 +20,8 @@ BUSY_STATES: Final = frozenset((CONNECTING, HANDSHAKING, CONNECTED))
 # Where addresses come from
 INCOMING: Final = "incoming"
 MANUAL: Final = "manual"
+MAGNET: Final = "magnet"                                # x.pe of a link
+REMEMBERED: Final = "remembered"                        # from before this start
 
 UNKNOWN_PORT: Final = "it dialled us, the port where it listens is not known"
 

@@ -156,3 +156,8 @@ class TorrentLife:
         if self.is_running:
             return SEEDING if is_complete else DOWNLOADING
         return CHECKING if self.wanted or self._recheck or self._recheck_runs else STOPPED
+    @property
+    def is_checked(self) -> bool:
+        """Tell whether the daemon knows which pieces are right."""
+        return self._is_checked
+

@@ -48,7 +48,7 @@ class ClientProcess:
         self.data, self.downloads = folder / "data", folder / "downloads"
         self._stderr = open(folder / "client.err", "w+")     # noqa: SIM115 closed in __exit__
         self.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "run.py"), "--data", str(self.data), "--dir", str(self.downloads), "--web", web,
+            [sys.executable, str(ROOT / "run.py"), "--data", str(self.data), "--config", str(folder / "settings.toml"), "--dir", str(self.downloads), "--web", web,
              "--listen", "127.0.0.1:0", "--offline", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._stderr, start_new_session=True, text=True, env=environment,
         )

@@ -1,15 +1,19 @@
 """The client itself: engine, daemons and page, until SIGTERM or Ctrl-C."""
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import sys
 from pathlib import Path
 
 from actors.download_roots import DownloadRoots
+from actors.resume_records import ResumeRecords
+from actors.settings_file import SettingsFile
 from actors.web_link import new_token
 from protocol import web_messages as wm
 from protocol.errors import SettingsError, StorageError
+from ui.commands.command_line import one_line
 from ui.commands.data_folder import DataFolder, owned_data_folder
 from ui.commands.running_engine import download_folder, host_and_port, running_engine, why_not_listening
 
@@ -24,7 +28,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 after a clean end, however it was asked for."""
     folder = default_folder() if arguments.dir is None else arguments.dir
     roots = DownloadRoots([download_folder(text) for text in (folder, *arguments.root)])
-    with owned_data_folder(arguments.data) as data, running_engine(arguments) as engine_run:
+    settings_file = SettingsFile(settings_path(arguments.config))
+    with contextlib.ExitStack() as stack:
+        data = stack.enter_context(owned_data_folder(arguments.data))
+        records = ResumeRecords(data.path, roots.roots[0], settings_file)
+        engine_run = stack.enter_context(running_engine(arguments, base=settings_file.read(), records=records))
+        for notice in engine_run.engine.notices:
+            print(f"evenswarm: {one_line(notice)}", file=sys.stderr)
         for address in engine_run.engine.addresses:
             if not address.port:
                 print(f"evenswarm: {why_not_listening(arguments, address)}; it goes on, but no peer can dial us", file=sys.stderr)
@@ -44,6 +54,17 @@ def default_folder() -> str:
     from platformdirs import user_downloads_dir
 
     return user_downloads_dir()
+
+
+def settings_path(text: str | None) -> Path:
+    """--config, or the file in the platform's folder for an application's settings. Raises SettingsError."""
+    if text is not None:
+        if not text:
+            raise SettingsError("--config '': must name a file")
+        return Path(text).absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("evenswarm") / "settings.toml"
 
 
 def web_configuration(arguments: argparse.Namespace, data: DataFolder) -> wm.ConfigureWeb:

@@ -12,14 +12,15 @@ import gevent.event
 from actors import messages as m
 from actors.engine import Engine
 from actors.event_log import close_log, configure_logging
+from actors.resume_records import ResumeRecords
 from actors.settings_texts import settings_from_texts
 from protocol.errors import SettingsError, StorageError
 from scheduler.settings import Settings, settings_from
 
 
-def settings_of(arguments: argparse.Namespace) -> Settings:
-    """Settings from --profile, --set, --listen and --offline. Raises SettingsError."""
-    settings = settings_from_texts(getattr(arguments, "set", []), getattr(arguments, "profile", None))
+def settings_of(arguments: argparse.Namespace, base: Settings | None = None) -> Settings:
+    """Settings from --profile, --set, --listen and --offline, laid over `base`. Raises SettingsError."""
+    settings = settings_from_texts(getattr(arguments, "set", []), getattr(arguments, "profile", None), base)
     values: dict[str, object] = {"offline": True} if arguments.offline else {}
     if arguments.listen:
         values["listen_host"], values["listen_port"] = host_and_port(arguments.listen, "--listen")
@@ -54,11 +55,11 @@ def why_not_listening(arguments: argparse.Namespace, address: m.DaemonListening)
 class EngineRun:
     """An engine that runs until `stop_asked`; `changes` wakes whoever waits for news of it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, records: ResumeRecords | None = None) -> None:
         self.states: dict[bytes, m.TorrentStateChanged] = {}
         self.interrupted = False
         self._news = gevent.event.Event()
-        self.engine = Engine(settings, self._changed)
+        self.engine = Engine(settings, self._changed, records)
 
     def wait_for_news(self, timeout: float) -> None:
         """Return when a torrent's state changed, Ctrl-C was typed, or after `timeout` seconds."""
@@ -77,9 +78,14 @@ class EngineRun:
 
 
 @contextmanager
-def running_engine(arguments: argparse.Namespace, terminal_log: bool = False) -> Iterator[EngineRun]:
-    """Start an engine with the options of the command line; stop it cleanly at the end, whatever happened."""
-    run = EngineRun(settings_of(arguments))
+def running_engine(
+    arguments: argparse.Namespace, terminal_log: bool = False, base: Settings | None = None, records: ResumeRecords | None = None,
+) -> Iterator[EngineRun]:
+    """Start an engine with the options of the command line; stop it cleanly at the end, whatever happened.
+
+    `base`: the settings that those options are laid over. `records`: what it remembers; None: nothing.
+    """
+    run = EngineRun(settings_of(arguments, base), records)
     configure_logging(Path(arguments.log) if arguments.log else None, terminal=terminal_log)
     handlers = [gevent.signal_handler(number, run.interrupt) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
