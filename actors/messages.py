@@ -479,6 +479,7 @@ class AddTorrent:
     peers: tuple[PeerAddress, ...] = ()                 # by hand
     priority: str = "normal"
     start: bool = True                                  # False: it rests until StartTorrent
+    resume: ResumeData | None = None                    # None: it is new; else it comes from the store
     reply_to: ActorRef | None = None                    # told instead of asked: gets CommandDone
     number: int = 0
 
@@ -491,7 +492,6 @@ class RemoveTorrent:
     delete_data: bool = False
     reply_to: ActorRef | None = None
     number: int = 0
-    resume: ResumeData | None = None                    # None: it is new; else it comes from the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -575,6 +575,7 @@ class PartsStarted:
     broker: ActorRef
     ui_feed: ActorRef
     daemons: tuple[ActorRef, ...]
+    store: ActorRef | None = None                       # None: nothing is remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -596,7 +597,6 @@ class ActorFailed:
     """From EngineActor.on_failure: an actor died of an exception that nobody handled."""
 
     name: str
-    store: ActorRef | None = None                       # None: nothing is remembered
     error: str
     actor_urn: str
 
@@ -643,27 +643,6 @@ class DialsObstructed:
     reason: str
 
 
-# ── to UIFeed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class WatchTorrent:
-    """Gather snapshots of this torrent while somebody looks."""
-
-    info_hash: bytes
-    torrent: ActorRef
-
-
-@dataclass(frozen=True, slots=True)
-class UnwatchTorrent:
-    """It is gone."""
-
-    info_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class GetView:
-    """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
 # ── to ResumeStore ───────────────────────────────────────────────────────────────────────────────────────────────────────
 # Facts that outlive the process. Each states a level: a newer one of the same kind and torrent replaces it.
 
@@ -757,6 +736,27 @@ class WriteDue:
     """ResumeStore to itself: facts have waited long enough."""
 
 
+# ── to UIFeed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTorrent:
+    """Gather snapshots of this torrent while somebody looks."""
+
+    info_hash: bytes
+    torrent: ActorRef
+
+
+@dataclass(frozen=True, slots=True)
+class UnwatchTorrent:
+    """It is gone."""
+
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetView:
+    """Asked by a viewer, at its own pace: returns snapshots.FeedView, and says that somebody looks."""
 
     peers_of: tuple[bytes, ...] = ()                    # info hashes of the torrents whose peers are looked at as well
     reply_to: ActorRef | None = None                    # told instead of asked: gets the FeedView itself

@@ -131,20 +131,19 @@ class Session(EngineActor):
             return False
         entry = SessionTorrent(message, self._least_used_daemon())
         self._torrents[info_hash] = entry
-        self._log.info("torrent_added", info_hash=info_hash, name=message.metainfo.info.name, source=message.source)
         self._torrents_of_daemon[entry.daemon_index] += 1
         if message.resume is None:
             self._remember(m.RememberTorrent(message))
+        self._log.info("torrent_added", info_hash=info_hash, name=message.metainfo.info.name, source=message.source)
         self._start_actors(info_hash, entry)
         self._answer(message)
         return True
 
     def _user_command(self, message: UserCommand) -> None:
+        entry = None if isinstance(message, m.GetSettings | m.ChangeSettings) else self._torrents.get(message.info_hash)
+        before = entry and entry.order
         if settings := self._commands.handle(message, self._settings, self._broker):
             self._apply_settings(m.ApplySettings(settings))
-
-    def _answer(self, message: m.AddTorrent | m.RemoveTorrent, kind: str = "", sentence: str = "") -> None:
-        if message.reply_to is not None:
             self._remember(m.RememberSettings(message.values))
         if entry is not None and entry.order is not before:
             self._remember(m.RememberTorrent(entry.order))
@@ -154,6 +153,9 @@ class Session(EngineActor):
             return                                      # there is nothing yet that a .torrent could be made of
         if self._store is not None:
             self.post(self._store, fact)
+
+    def _answer(self, message: m.AddTorrent | m.RemoveTorrent, kind: str = "", sentence: str = "") -> None:
+        if message.reply_to is not None:
             self.post(message.reply_to, m.CommandDone(message.number, kind, sentence))
 
     def _least_used_daemon(self) -> int:
@@ -182,11 +184,11 @@ class Session(EngineActor):
         if entry is None:
             self._answer(message, NOT_FOUND, f"there is no torrent {message.info_hash.hex()}")
             return
+        self._torrents_of_daemon[entry.daemon_index] -= 1
+        self._remember(m.ForgetTorrent(message.info_hash))
         self._removed(m.TorrentRemoved(message.info_hash))          # an earlier one, after which it was added again
         self._removals[message.info_hash] = message
         self._leaving[message.info_hash] = entry
-        self._torrents_of_daemon[entry.daemon_index] -= 1
-        self._remember(m.ForgetTorrent(message.info_hash))
         if not self.post(entry.actor, m.StopTorrent(reply_to=self.actor_ref, forget=True)):
             self._torrent_stopped_fully(m.TorrentStoppedFully(message.info_hash))
 
@@ -253,9 +255,6 @@ class Session(EngineActor):
             entry.state, entry.error = message.state, message.error
             self._on_change(message)
 
-    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _stop_all_torrents(self, message: m.StopAllTorrents) -> None:
     def _metadata_known(self, message: m.MetadataKnown) -> None:
         entry = self._torrents.get(message.info_hash)
         if entry is not None:
@@ -263,6 +262,9 @@ class Session(EngineActor):
             self._remember(m.RememberTorrent(entry.order))
             self._on_change(message)
 
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stop_all_torrents(self, message: m.StopAllTorrents) -> None:
         self._all_stopped = message.done
         self._awaited = {
             info_hash for info_hash, entry in self._torrents.items()

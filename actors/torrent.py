@@ -14,10 +14,10 @@ from actors.engine_actor import DelayedMessage, EngineActor
 from actors.snapshots import STOPPED, TorrentSnapshot
 from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_maintenance import TorrentMaintenance
-from actors.torrent_peers import TorrentPeers
-from actors.torrent_progress import TorrentProgress
 from actors.torrent_memory import TorrentMemory
 from actors.torrent_metadata import TorrentMetadata
+from actors.torrent_peers import TorrentPeers
+from actors.torrent_progress import TorrentProgress
 from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
@@ -56,10 +56,10 @@ class TorrentActor(EngineActor):
         self._swarm = Swarm(rng, own_address=own_address)
         self._progress = TorrentProgress(info.layout)
         self._around = TorrentSurroundings(info.info_hash, self.actor_ref, broker, None, self.post, self.clock, self._log)
+        self._memory = TorrentMemory(self._around, order, self._progress, self._life, self._swarm, store)
         self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, own_address, settings.handshake_timeout)
         self._announcing = TorrentAnnouncing(self._around, self._progress)
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
-        self._memory = TorrentMemory(self._around, order, self._progress, self._life, self._swarm, store)
         self._stopping = TorrentStop(self._around, self.call_later, self._leave)
         self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing)
         self._port = 0                                  # where its daemon listens
@@ -98,12 +98,12 @@ class TorrentActor(EngineActor):
             case m.PeersFound():          self._peers_found(message)
             case m.TrackerReported():     self._announcing.reported(message)
             case dm.CheckProgress():      self._progress.pieces_checked = message.pieces_checked
+            case dm.FilesSeen():          self._memory.files_seen(message)
             case dm.TorrentChecked():     self._torrent_checked(message)
             case dm.TorrentStopped():     self._torrent_stopped()
             case dm.TorrentFailed():      self._torrent_failed(message)
             case m.DaemonReady():         self._daemon_ready(message)
             case m.DaemonLost():          self._daemon_lost()
-            case dm.FilesSeen():          self._memory.files_seen(message)
             case m.AnnouncerStarted():    self._announcer_started(message)
             case m.AnnouncerStopped():    self._stopping.announcer_answered()
             case m.StartTorrent():        self._start_torrent()
@@ -123,13 +123,13 @@ class TorrentActor(EngineActor):
         self.post(self._ui_feed, m.WatchTorrent(self._info_hash, self.actor_ref))
         self.post(self._link, m.AttachTorrent(self._info_hash, self.actor_ref))
         self._peers_found(m.PeersFound(MANUAL, self._order.peers))
+        self._peers_found(m.PeersFound(MAGNET, self._order.hints))
+        self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
 
     # ── what the user wants ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start_torrent(self) -> None:
         if not self._stopping.forgets:
-        self._peers_found(m.PeersFound(MAGNET, self._order.hints))
-        self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
             self._life.start()
             self._follow_life()
 
@@ -179,16 +179,10 @@ class TorrentActor(EngineActor):
     def _torrent_checked(self, message: dm.TorrentChecked) -> None:
         if self._life.checked():
             self._progress.checked(message.verified)
+            self._memory.pieces_changed()
             if not self._progress.is_complete:
                 self._swarm.seeds_are_wanted(self.clock())
             self._log.info("torrent_checked", num_verified=self._progress.num_verified, num_pieces=self._info.layout.num_pieces)
-            self._follow_life()
-
-    def _torrent_stopped(self) -> None:
-            self._memory.pieces_changed()
-        if self._life.stopped():
-            self._at_rest("stopped")
-            self._stopping.daemon_answered()
             self._follow_life()
 
     def _metadata_said(self, message: dm.MetadataPart | dm.MetadataProgress | dm.MetadataFailed) -> None:
@@ -211,6 +205,12 @@ class TorrentActor(EngineActor):
             self._stop_asking()
         self._follow_life()
 
+    def _torrent_stopped(self) -> None:
+        if self._life.stopped():
+            self._at_rest("stopped")
+            self._stopping.daemon_answered()
+            self._follow_life()
+
     def _torrent_failed(self, message: dm.TorrentFailed) -> None:
         self._log.error("torrent_failed", error=message.error)
         self._stop_asking()
@@ -223,13 +223,13 @@ class TorrentActor(EngineActor):
     def _at_rest(self, reason: str) -> None:
         self._peers.drop_all(reason)
         self._progress.at_rest()
+        self._memory.at_rest()
 
     # ── what follows from wishes and facts ───────────────────────────────────────────────────────────────────────────────
 
     def _follow_life(self) -> None:
         """Take the steps that are due, and tell the session in which state that ends."""
         while step := self._life.next_step():
-        self._memory.at_rest()
             self._take(step)
         told = (self._life.state(self._progress.is_durable), self._life.error)
         if told != self._told_state:
@@ -248,6 +248,7 @@ class TorrentActor(EngineActor):
 
     def _run(self) -> None:
         self._running_since = self.clock()
+        self._memory.pieces_changed()
         self._around.to_daemon(dm.StartTorrent(self._info_hash))
         self._log.info("torrent_started", left=self._progress.left)
         self._announcing.start(self._port)
@@ -255,7 +256,6 @@ class TorrentActor(EngineActor):
             self._maintenance.start()
             self._maintain_soon()
 
-        self._memory.pieces_changed()
     def _halt(self) -> None:
         self._stop_dialling()
         self._around.to_daemon(dm.StopTorrent(self._info_hash))
@@ -360,7 +360,6 @@ class TorrentActor(EngineActor):
         self._log.warning("peer_banned", peer=str(message.peer), reason=message.reason)
         for connection in self._peers.connections.values():
             if self._swarm.ban_reason(connection.peer.address):
-        self._memory.pieces_changed()
                 self._around.to_daemon(dm.ClosePeer(self._info_hash, connection.connection_id, f"banned: {message.reason}"))
 
     def _unban_peer(self, message: m.UnbanPeer) -> None:
@@ -372,7 +371,6 @@ class TorrentActor(EngineActor):
 
     def _pieces_verified(self, message: dm.PiecesVerified) -> None:
         self._progress.pieces_verified(message.piece_indices)
-        self._memory.time_passed()
         self._log.info("piece_verified", piece_indices=message.piece_indices, num_verified=self._progress.num_verified)
         if self._progress.is_complete and self._maintenance.is_active:
             self._maintain_soon() if self._wants_peers else self._stop_dialling()
@@ -380,6 +378,7 @@ class TorrentActor(EngineActor):
     def _pieces_durable(self, message: dm.PiecesDurable) -> None:
         was_durable = self._progress.is_durable
         self._progress.pieces_durable(message.piece_indices)
+        self._memory.pieces_changed()
         if self._progress.is_durable and not was_durable:
             self._log.info(
                 "torrent_completed", elapsed=self.clock() - self._running_since, total_bytes=self._info.layout.total_length,
@@ -394,6 +393,7 @@ class TorrentActor(EngineActor):
         self._progress.stats(message)
         self._peers.stats(message.peers)
         self._announcing.report_sometimes()
+        self._memory.time_passed()
 
     def _announcer_started(self, message: m.AnnouncerStarted) -> None:
         self._announcing.announcer = message.announcer

@@ -30,6 +30,10 @@ class TorrentProgress:
         self._set_pieces(verified)
         self.pieces_checked = 0
 
+    def remembered(self, durable: bytes) -> None:
+        """So far it was when this client ended. Raises RemoteProtocolError when that is no bitfield of this torrent."""
+        self._set_pieces(durable)
+
     def pieces_verified(self, piece_indices: Iterable[int]) -> None:
         """These are right and written. Raises RemoteProtocolError for an index that is not in the torrent."""
         for piece_index in piece_indices:
@@ -39,10 +43,6 @@ class TorrentProgress:
 
     def pieces_durable(self, piece_indices: Iterable[int]) -> None:
         """These are synced to disk. Raises RemoteProtocolError for an index that is not in the torrent."""
-    def remembered(self, durable: bytes) -> None:
-        """So far it was when this client ended. Raises RemoteProtocolError when that is no bitfield of this torrent."""
-        self._set_pieces(durable)
-
         for piece_index in piece_indices:
             self._durable.add(self._layout.check_piece(piece_index))
 

@@ -38,10 +38,10 @@ class IoDaemon:
         self._num_stopping = 0
         self._all_stopped = gevent.event.Event()
         self._metadata: dict[bytes, bytearray] = {}
+        self._known_files: dict[bytes, dm.KnownFiles] = {}      # of torrents whose AddTorrent follows
         self._parts: SharedParts | None = None
         self._entrance: PeerEntrance | None = None
         self._ticker: Any = None
-        self._known_files: dict[bytes, dm.KnownFiles] = {}      # of torrents whose AddTorrent follows
         self._handlers: dict[type, Callable[[Any], None]] = {
             dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.KnownFiles: self._known_files_told, dm.AddTorrent: self._add_torrent,
             dm.DeleteData: self._delete_data,
@@ -85,14 +85,14 @@ class IoDaemon:
             raise LocalProtocolError(f"metadata part at byte {message.offset}, {len(metadata)} are here")
         metadata += message.data
 
-    def _add_torrent(self, message: dm.AddTorrent) -> None:
-        raw = bytes(self._metadata.pop(message.info_hash, b""))
-        if message.info_hash in self._torrents:
     def _known_files_told(self, message: dm.KnownFiles) -> None:
         self._known_files[message.info_hash] = message
 
-            raise LocalProtocolError(f"{message.source} was added already")
+    def _add_torrent(self, message: dm.AddTorrent) -> None:
         known_files = self._known_files.pop(message.info_hash, None)
+        raw = bytes(self._metadata.pop(message.info_hash, b""))
+        if message.info_hash in self._torrents:
+            raise LocalProtocolError(f"{message.source} was added already")
         try:
             if hashlib.sha1(raw, usedforsecurity=False).digest() != message.info_hash:
                 raise LocalProtocolError(f"{message.source}: the metadata does not have the hash that it was announced with")

@@ -85,18 +85,18 @@ class TorrentIo:
         self._check = self.parts.checker.check(self.store, known, self._checked, known_files)
 
     def _checked(self, result: Bitfield | BaseException) -> None:
-        self._check = None
+        check, self._check = self._check, None
         if isinstance(result, BaseException):
             self.storage_failed(result)
             return
         self.verified = result
         self.state = RESTING
+        self.send(files_seen(self.info_hash, check.files_seen, is_all=True))
         self.send(dm.TorrentChecked(self.info_hash, result.to_bytes()))
 
     def start(self) -> None:
         """Take part in the swarm."""
         if self.state != RESTING:
-        self.send(files_seen(self.info_hash, check.files_seen, is_all=True))
             return
         self.state = STARTED
         if not self.verified.is_complete:
@@ -212,6 +212,7 @@ class TorrentIo:
             self.storage_failed(result)
         else:
             self._tell()                                # verified comes before durable
+            self.send(files_seen(self.info_hash, result, is_all=False))
             self.send(dm.PiecesDurable(self.info_hash, pieces))
         self._stop_further()
 
@@ -277,7 +278,6 @@ class TorrentIo:
         self._tell()
         if self._to_sync and not self._num_syncs and now - self._synced_at >= SYNC_SECONDS:
             self._sync()
-            self.send(files_seen(self.info_hash, result, is_all=False))
         self.stats.report()
 
     def send(self, message: dm.DaemonMessage) -> None:

@@ -62,8 +62,6 @@ class MetadataPart(DaemonMessage):
     data: bytes
 
 
-class AddTorrent(DaemonMessage):
-    """Take this torrent. Existing data is checked, except pieces that `verified` names. Answer: TorrentChecked or TorrentFailed.
 class FileState(msgspec.Struct, frozen=True, array_like=True):
     """How a file looked at one moment. Two that are equal: nobody wrote to it in between, as far as its file system tells."""
 
@@ -93,6 +91,8 @@ class FetchMetadata(DaemonMessage):
     info_hash: bytes
 
 
+class AddTorrent(DaemonMessage):
+    """Take this torrent. Existing data is checked, except pieces that `verified` names. Answer: TorrentChecked or TorrentFailed.
 
     The torrent then rests (no peers) until StartTorrent.
     """
@@ -241,6 +241,15 @@ class TorrentChecked(DaemonMessage):
     verified: bytes
 
 
+class FilesSeen(DaemonMessage):
+    """How files look, said right before the TorrentChecked or PiecesDurable that it belongs to; not those of length 0 and padding."""
+
+    info_hash: bytes
+    seen_at: int                                        # nanoseconds since 1970
+    is_all: bool                                        # those without an entry are not there
+    files: list[FileState]
+
+
 class TorrentStopped(DaemonMessage):
     """All connections are closed, what was written is durable."""
 
@@ -271,15 +280,6 @@ class Dialled(DaemonMessage):
 
 class DialFailed(DaemonMessage):
     """The end of an attempt that led to no peer."""
-
-class FilesSeen(DaemonMessage):
-    """How files look, said right before the TorrentChecked or PiecesDurable that it belongs to; not those of length 0 and padding."""
-
-    info_hash: bytes
-    seen_at: int                                        # nanoseconds since 1970
-    is_all: bool                                        # those without an entry are not there
-    files: list[FileState]
-
 
     info_hash: bytes
     grant_id: int

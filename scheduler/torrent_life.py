@@ -143,6 +143,11 @@ class TorrentLife:
         return self.phase in (Phase.ABSENT, Phase.RESTING)
 
     @property
+    def is_checked(self) -> bool:
+        """Tell whether the daemon knows which pieces are right."""
+        return self._is_checked
+
+    @property
     def waits_for(self) -> str:
         """What a torrent that is wanted waits for before it runs; '' = nothing."""
         if not self._has_daemon:
@@ -156,8 +161,3 @@ class TorrentLife:
         if self.is_running:
             return SEEDING if is_complete else DOWNLOADING
         return CHECKING if self.wanted or self._recheck or self._recheck_runs else STOPPED
-    @property
-    def is_checked(self) -> bool:
-        """Tell whether the daemon knows which pieces are right."""
-        return self._is_checked
-
