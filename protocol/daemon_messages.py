@@ -54,7 +54,9 @@ class Configure(DaemonMessage):
 
 
 class MetadataPart(DaemonMessage):
-    """A part of a raw info dictionary, in order of `offset`; AddTorrent follows the last one."""
+    """A part of a raw info dictionary, in order of `offset`. To the daemon: AddTorrent follows the last one. To the engine: peers sent it,
+    and the hash of the whole is right.
+    """
 
     info_hash: bytes
     total: int
@@ -101,6 +103,9 @@ class AddTorrent(DaemonMessage):
     source: str                                         # for messages: name of the .torrent
     folder: str                                         # absolute download folder
     verified: bytes                                     # bitfield of pieces known to be right and durable; empty = none
+    file_priorities: bytes = b""                        # as in SetFilePriorities, and so are the next two
+    sequential: bool = False
+    first_last_first: bool = False
 
 
 class DeleteData(DaemonMessage):
@@ -109,6 +114,15 @@ class DeleteData(DaemonMessage):
     info_hash: bytes
     source: str
     folder: str
+
+
+class SetFilePriorities(DaemonMessage):
+    """The user wants these files from now on, in this order (scheduler/file_selection.py); at any time. No answer."""
+
+    info_hash: bytes
+    file_priorities: bytes                              # a byte a file: 0 skip, 1 low, 2 normal, 3 high; empty = all normal
+    sequential: bool                                    # pieces in order instead of the rarest first
+    first_last_first: bool                              # the first and last piece of each wanted file before the others
 
 
 class StartTorrent(DaemonMessage):
@@ -124,9 +138,10 @@ class StopTorrent(DaemonMessage):
 
 
 class RemoveTorrent(DaemonMessage):
-    """As StopTorrent, then forget it. The data stays."""
+    """As StopTorrent, then forget it. The data stays, but for what is kept of skipped files if `delete_parts`."""
 
     info_hash: bytes
+    delete_parts: bool = False                          # the user does not want the torrent any more
 
 
 class CheckTorrent(DaemonMessage):
@@ -225,6 +240,22 @@ class DialsObstructed(DaemonMessage):
 
     obstacle: str                                       # which one
     reason: str                                         # for people; '' = it is gone
+
+
+class MetadataProgress(DaemonMessage):
+    """At most twice a second, while metadata is fetched."""
+
+    info_hash: bytes
+    received: int                                       # bytes of the length of which most is here
+    total: int                                          # 0: nobody has offered any
+    num_peers: int                                      # that offer some
+
+
+class MetadataFailed(DaemonMessage):
+    """The whole had a wrong hash. It is fetched again; who lied is told by PeerBanned when that is certain."""
+
+    info_hash: bytes
+    num_peers: int                                      # that had sent parts of it
 
 
 class CheckProgress(DaemonMessage):
@@ -405,4 +436,5 @@ TO_DAEMON: Final = (
 TO_ENGINE: Final = (
     Listening | ListenFailed | DialsObstructed | CheckProgress | FilesSeen | TorrentChecked | TorrentStopped | TorrentFailed | DataDeleted | Dialled | DialFailed | IncomingPeer
     | PeerConnected | PeerNamed | PeerIdle | PeerDisconnected | PeerBanned | PiecesVerified | PiecesDurable | PieceFailed | TorrentStats
+    | MetadataPart | MetadataProgress | MetadataFailed
 )
