@@ -16,7 +16,7 @@ if TYPE_CHECKING:                                       # importing a message mu
     from pykka import ActorRef
 
     from actors.resume_data import ResumeData
-    from actors.snapshots import PeerDifference, TorrentSnapshot
+    from actors.snapshots import TorrentSnapshot
     from protocol.daemon_messages import FileState
     from protocol.metainfo import Metainfo
     from protocol.peer_address import PeerAddress

@@ -255,13 +255,6 @@ class Session(EngineActor):
             entry.state, entry.error = message.state, message.error
             self._on_change(message)
 
-    def _metadata_known(self, message: m.MetadataKnown) -> None:
-        entry = self._torrents.get(message.info_hash)
-        if entry is not None:
-            entry.order = replace(entry.order, metainfo=message.metainfo)
-            self._remember(m.RememberTorrent(entry.order))
-            self._on_change(message)
-
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _stop_all_torrents(self, message: m.StopAllTorrents) -> None:

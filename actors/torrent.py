@@ -15,14 +15,12 @@ from actors.snapshots import STOPPED, TorrentSnapshot
 from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_maintenance import TorrentMaintenance
 from actors.torrent_memory import TorrentMemory
-from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
 from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
-from protocol.errors import MetainfoError
 from protocol.metainfo import Info
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
@@ -184,26 +182,6 @@ class TorrentActor(EngineActor):
                 self._swarm.seeds_are_wanted(self.clock())
             self._log.info("torrent_checked", num_verified=self._progress.num_verified, num_pieces=self._info.layout.num_pieces)
             self._follow_life()
-
-    def _metadata_said(self, message: dm.MetadataPart | dm.MetadataProgress | dm.MetadataFailed) -> None:
-        try:
-            if not self._info.is_known and (info := self._metadata.said(message)):
-                self._know(info)
-        except MetainfoError as error:
-            self._torrent_failed(dm.TorrentFailed(self._info_hash, str(error)))
-
-    def _know(self, info: Info) -> None:
-        """Peers sent the metadata. Connections stay and dials under way go on, while what is on disk is checked."""
-        self._log.info("metadata_received", name=info.name, size=len(info.raw), elapsed=self.clock() - self._running_since)
-        self._info = info
-        self._order = replace(self._order, metainfo=replace(self._order.metainfo, info=info))
-        for part in (self._progress, self._memory, self._snapshots):
-            part.know(self._order.metainfo)
-        if self._session is not None:
-            self.post(self._session, m.MetadataKnown(self._info_hash, self._order.metainfo))
-        if self._life.metadata_known():
-            self._stop_asking()
-        self._follow_life()
 
     def _torrent_stopped(self) -> None:
         if self._life.stopped():

@@ -101,7 +101,7 @@ class IoDaemon:
         except EvenswarmError as error:
             self._send(dm.TorrentFailed(message.info_hash, str(error)))
             return
-        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder, selection)
+        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder)
         torrent.check(known, known_files)
 
     def _delete_data(self, message: dm.DeleteData) -> None:
