@@ -17,7 +17,8 @@ from protocol import daemon_messages as dm
 from protocol.bitfield import Bitfield
 from protocol.errors import EvenswarmError, LocalProtocolError
 from protocol.limits import MAX_METAINFO_BYTES
-from protocol.metainfo import parse_info
+from protocol.metainfo import Info, parse_info
+from scheduler.file_selection import FileSelection
 
 TICK_SECONDS = 0.5
 
@@ -45,7 +46,7 @@ class IoDaemon:
         self._handlers: dict[type, Callable[[Any], None]] = {
             dm.Configure: self._configure, dm.MetadataPart: self._metadata_part, dm.KnownFiles: self._known_files_told, dm.AddTorrent: self._add_torrent,
             dm.DeleteData: self._delete_data,
-            dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
+            dm.SetFilePriorities: self._set_file_priorities, dm.StartTorrent: self._start_torrent, dm.StopTorrent: self._stop_torrent, dm.RemoveTorrent: self._remove_torrent,
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
             dm.LimitDials: self._limit_dials, dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
             dm.AcceptIncoming: self._accept_incoming, dm.RefuseIncoming: self._refuse_incoming, dm.ClosePeer: self._close_peer,
@@ -97,11 +98,12 @@ class IoDaemon:
             if hashlib.sha1(raw, usedforsecurity=False).digest() != message.info_hash:
                 raise LocalProtocolError(f"{message.source}: the metadata does not have the hash that it was announced with")
             info = parse_info(raw, message.source)
+            selection = _selection_of(message, info)
             known = Bitfield.from_bytes(message.verified, info.layout.num_pieces) if message.verified else Bitfield(info.layout.num_pieces)
         except EvenswarmError as error:
             self._send(dm.TorrentFailed(message.info_hash, str(error)))
             return
-        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder)
+        torrent = self._torrents[message.info_hash] = TorrentIo(self._parts, info, message.folder, selection)
         torrent.check(known, known_files)
 
     def _delete_data(self, message: dm.DeleteData) -> None:
@@ -118,6 +120,10 @@ class IoDaemon:
             deleted(error)
             return
         self._parts.disk.checker.submit(lambda: delete_data(info, message.folder), deleted)
+
+    def _set_file_priorities(self, message: dm.SetFilePriorities) -> None:
+        if torrent := self._torrents.get(message.info_hash):
+            torrent.select(_selection_of(message, torrent.info))
 
     def _start_torrent(self, message: dm.StartTorrent) -> None:
         if torrent := self._torrents.get(message.info_hash):
@@ -144,7 +150,11 @@ class IoDaemon:
             self._send(dm.TorrentStopped(message.info_hash))
             return
         self._leaving[message.info_hash] = []
-        self._stop(torrent, lambda: self._gone(message.info_hash))
+        self._stop(torrent, lambda: self._delete_parts(torrent) if message.delete_parts else self._gone(message.info_hash))
+
+    def _delete_parts(self, torrent: TorrentIo) -> None:
+        """After the store was closed, in the same thread. What cannot be deleted stays: nobody is there any more to do something about it."""
+        self._parts.disk.syncer.submit(torrent.store.remove_parts, lambda _: self._gone(torrent.info_hash))
 
     def _gone(self, info_hash: bytes) -> None:
         self._send(dm.TorrentStopped(info_hash))
@@ -218,3 +228,13 @@ class IoDaemon:
         if self._num_stopping and not self._all_stopped.wait(timeout):
             return False
         return self._parts.disk.close(max(ends_at - self._parts.clock(), 0.0))
+
+
+def _selection_of(message: dm.AddTorrent | dm.SetFilePriorities, info: Info) -> FileSelection:
+    """Raises LocalProtocolError for one that is none of this torrent."""
+    try:
+        selection = FileSelection(message.file_priorities, message.sequential, message.first_last_first)
+        selection.check(len(info.files))
+    except ValueError as error:
+        raise LocalProtocolError(f"{info.name}: {error}") from None
+    return selection

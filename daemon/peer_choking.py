@@ -62,7 +62,7 @@ class PeerChoking:
             ChokePeer(peer.key, peer.peer_interested, peer.requester.is_snubbed, peer.download_rate, peer.upload_rate, peer.uploaded)
             for peer in torrent.peers.values()
         ]
-        decision = self._choker.rechoke(candidates, now, self._rng, torrent.verified.is_complete)
+        decision = self._choker.rechoke(candidates, now, self._rng, torrent.wants_nothing)
         for peer in list(torrent.peers.values()):
             should_serve = peer.key in decision.unchoked
             peer.is_optimistic = peer.key == decision.optimistic

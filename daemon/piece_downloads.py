@@ -12,6 +12,7 @@ from typing import Any
 from daemon.arriving_piece import ArrivingPiece
 from daemon.request_window import Received
 from protocol.limits import BLOCK_BYTES
+from scheduler.file_selection import PieceWishes
 from scheduler.piece_picker import BlockRun, PiecePicker
 from scheduler.smart_ban import block_digests
 
@@ -72,6 +73,14 @@ class PieceDownloads:
     def _drop(self, piece_index: int) -> None:
         self._torrent.stats.wasted(self._picker.drop_piece(piece_index) * BLOCK_BYTES)
         self._buffers.release(self.arriving.pop(piece_index).take_buffer())
+
+    def wish(self, wishes: PieceWishes) -> None:
+        """The user wants other pieces. Begun ones that are dropped are cancelled where they were requested."""
+        for piece_index in self._picker.wish(wishes):
+            for block_index in range(self._torrent.layout.num_blocks(piece_index)):
+                self._cancel_elsewhere(piece_index, block_index)
+            self._drop(piece_index)
+            self._buffer_is_free()
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -25,6 +25,7 @@ from protocol.errors import StorageError
 from protocol.handshake import Handshake
 from protocol.metainfo import Info
 from protocol.peer_messages import build_have
+from scheduler.file_selection import FileSelection, piece_wishes
 from scheduler.piece_picker import PiecePicker
 
 CHECKING, RESTING, STARTED, STOPPING, FAILED = "checking", "resting", "started", "stopping", "failed"
@@ -34,14 +35,17 @@ SYNC_SECONDS = 5.0                                      # verified pieces become
 class TorrentIo:
     """Owned by IoDaemon, which calls `tick` twice a second while `is_active`."""
 
-    def __init__(self, parts: SharedParts, info: Info, folder: str) -> None:
+    def __init__(self, parts: SharedParts, info: Info, folder: str, selection: FileSelection | None = None) -> None:
         self.parts = parts
         self.pipeline_pool = parts.pipeline_pool
         self.clock = parts.clock
         self.info = info
         self.info_hash = info.info_hash
         self.layout = info.layout
-        self.store = PieceStore(folder, info, parts.open_files)
+        self._selection = selection or FileSelection()
+        self._waits_for_check = False                   # `_selection` is newer than what the store knows
+        self._wishes = piece_wishes(info.layout, info.files, self._selection)
+        self.store = PieceStore(folder, info, parts.open_files, self._selection.skipped(info.files))
         self.state = RESTING
         self.verified = Bitfield(info.layout.num_pieces)
         self.peers: dict[int, PeerConnection] = {}
@@ -59,6 +63,7 @@ class TorrentIo:
         self._to_sync: list[int] = []                   # pieces that are not durable yet
         self._synced_at = self.clock()
         self._num_syncs = 0                             # under way
+        self._num_skips = 0                             # under way: changes of the choice of files
         self._stopped: list[Callable[[], None]] = []    # what to do when the stop is complete
 
     # ── for PeerGreeting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,17 +98,34 @@ class TorrentIo:
         self.state = RESTING
         self.send(files_seen(self.info_hash, check.files_seen, is_all=True))
         self.send(dm.TorrentChecked(self.info_hash, result.to_bytes()))
+        if self._waits_for_check:
+            self._follow_selection()
+        elif self.store.needs_sync:
+            self._sync()
 
     def start(self) -> None:
         """Take part in the swarm."""
         if self.state != RESTING:
             return
         self.state = STARTED
-        if not self.verified.is_complete:
-            self.picker = PiecePicker(self.layout, self.verified, self.parts.rng)
-            self.downloads = PieceDownloads(self, self.picker, self.parts.buffers, self.parts.waiting_line, self.parts.disk.writer.submit)
-        if not self.verified.is_complete or not self.layout.num_pieces:
+        if self._lacks_something:
+            self._begin_downloading()
+        if not self.verified.is_complete or not self.layout.num_pieces or self._selection.priorities:
             self.parts.disk.writer.submit(self.store.create_empty_files, self._files_created)
+
+    @property
+    def _lacks_something(self) -> bool:
+        return self._wishes.wanted().has_any_not_in(self.verified)
+
+    @property
+    def wants_nothing(self) -> bool:
+        """It has all that is wanted."""
+        return self.picker is None
+
+    def _begin_downloading(self) -> None:
+        wishes = None if self._wishes.is_ordinary else self._wishes
+        self.picker = PiecePicker(self.layout, self.verified, self.parts.rng, wishes)
+        self.downloads = PieceDownloads(self, self.picker, self.parts.buffers, self.parts.waiting_line, self.parts.disk.writer.submit)
 
     def _files_created(self, result: Any) -> None:
         if isinstance(result, BaseException):
@@ -134,9 +156,9 @@ class TorrentIo:
     def _stop_further(self) -> None:
         """The next step of a stop: writes, then a sync, then the end."""
         self._earlier_downloads = [downloads for downloads in self._earlier_downloads if downloads.num_writes]
-        if not self._stopped or self._earlier_downloads or self._num_syncs:
+        if not self._stopped or self._earlier_downloads or self._num_syncs or self._num_skips:
             return
-        if self._to_sync and self.state != FAILED:
+        if (self._to_sync or self.store.needs_sync) and self.state != FAILED:
             self._sync()
             return
         callbacks, self._stopped = self._stopped, []
@@ -157,6 +179,46 @@ class TorrentIo:
         self.send(dm.TorrentFailed(self.info_hash, text))
         self._stop_further()
 
+    # ── what is wanted of it ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def select(self, selection: FileSelection) -> None:
+        """The user chose other files, or another order."""
+        self._selection = selection
+        self._wishes = piece_wishes(self.layout, self.info.files, selection)
+        if self.state == CHECKING:
+            self._waits_for_check = True
+        else:
+            self._follow_selection()
+
+    def _follow_selection(self) -> None:
+        self._waits_for_check = False
+        skipped = self._selection.skipped(self.info.files)
+        self._num_skips += 1
+        self.parts.disk.writer.submit(lambda: self.store.skip(skipped), self._skipped)      # before the pieces that come from now on
+        if self.state != STARTED:
+            return
+        if self.downloads is not None:
+            self.downloads.wish(self._wishes)
+            self._look_if_completed()
+        elif self._lacks_something:
+            self._begin_downloading()
+            if self.peers:
+                self.parts.waiting_line.in_use(self.downloads)
+            for peer in self.peers.values():
+                if peer.bitfield is not None:
+                    self.picker.peer_joined(peer.key, peer.bitfield)
+        for peer in list(self.peers.values()):
+            peer.update_interest()
+            peer.requester.fill()
+
+    def _skipped(self, result: Any) -> None:
+        self._num_skips -= 1
+        if isinstance(result, BaseException):
+            self.storage_failed(result)
+        elif self.state != FAILED:
+            self._sync()
+        self._stop_further()
+
     # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def piece_verified(self, piece_index: int) -> None:
@@ -165,15 +227,18 @@ class TorrentIo:
         self._to_announce.append(piece_index)
         self._to_tell.append(piece_index)
         self._to_sync.append(piece_index)
-        if self.state == STARTED and self.verified.is_complete:
-            self._completed()
+        self._look_if_completed()
 
     def write_ended(self) -> None:
         """A piece, right or wrong, is no longer being written."""
         self._stop_further()
 
+    def _look_if_completed(self) -> None:
+        if self.state == STARTED and self.picker is not None and self.picker.is_finished:
+            self._completed()
+
     def _completed(self) -> None:
-        """The last piece is there: tell everybody at once, and part from those that want nothing of us."""
+        """The last wanted piece is there: tell everybody at once, and part from those that want nothing of us."""
         self._announce()
         self._tell()
         self._sync()
@@ -256,8 +321,8 @@ class TorrentIo:
         self.send(dm.PeerNamed(self.info_hash, peer.key, peer.client_name, peer.listen_port, our_ip))
 
     def peer_is_seed(self, peer: PeerConnection) -> None:
-        """Two seeds have nothing to say to each other."""
-        if self.verified.is_complete and peer.is_seed:
+        """Two seeds have nothing to say to each other; nor have a seed and we when the rest of the torrent is not wanted."""
+        if self.wants_nothing and self.state == STARTED and peer.is_seed:
             peer.close(dm.BOTH_SEEDS)
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,6 +340,7 @@ class TorrentIo:
             self.choking.tick(now)
             self.idle_peers.tick(now)
             self._announce()
+            self._look_if_completed()                   # the last begun piece may have been given up, not wanted any more
         self._tell()
         if self._to_sync and not self._num_syncs and now - self._synced_at >= SYNC_SECONDS:
             self._sync()

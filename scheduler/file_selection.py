@@ -61,6 +61,11 @@ class PieceWishes:
     levels: bytes = b""
     is_sequential: bool = False
 
+    @property
+    def is_ordinary(self) -> bool:
+        """All pieces are wanted, and alike."""
+        return not self.levels and not self.is_sequential
+
     def wanted(self) -> Bitfield:
         """Return the pieces to be downloaded."""
         if not self.levels:
