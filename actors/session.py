@@ -149,8 +149,6 @@ class Session(EngineActor):
             self._remember(m.RememberTorrent(entry.order))
 
     def _remember(self, fact: Any) -> None:
-        if isinstance(fact, m.RememberTorrent) and not fact.order.metainfo.info.is_known:
-            return                                      # there is nothing yet that a .torrent could be made of
         if self._store is not None:
             self.post(self._store, fact)
 

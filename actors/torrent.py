@@ -21,13 +21,12 @@ from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
-from protocol.metainfo import Info
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.settings import Settings
 from scheduler.swarm import Swarm
-from scheduler.swarm_peer import MAGNET, MANUAL, REMEMBERED
+from scheduler.swarm_peer import MANUAL, REMEMBERED
 from scheduler.torrent_life import Step, TorrentLife
 
 
@@ -121,7 +120,6 @@ class TorrentActor(EngineActor):
         self.post(self._ui_feed, m.WatchTorrent(self._info_hash, self.actor_ref))
         self.post(self._link, m.AttachTorrent(self._info_hash, self.actor_ref))
         self._peers_found(m.PeersFound(MANUAL, self._order.peers))
-        self._peers_found(m.PeersFound(MAGNET, self._order.hints))
         self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
 
     # ── what the user wants ──────────────────────────────────────────────────────────────────────────────────────────────
