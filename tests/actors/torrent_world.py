@@ -52,7 +52,7 @@ class TorrentWorld:
 
     def __init__(
         self, *, peers: tuple[PeerAddress, ...] = (), settings: Settings | None = None, with_announcer: bool = True, seed: int = 1,
-        order: m.AddTorrent | None = None,
+        order: m.AddTorrent | None = None, store: RecordingRef | None = None,
     ) -> None:
         self.time = VirtualTime()
         self.session, self.broker, self.ui_feed, self.link, self.announcer, self.user = (RecordingRef() for _ in range(6))
@@ -61,7 +61,7 @@ class TorrentWorld:
         self.actor = TorrentActor(
             session=self.session, broker=self.broker, ui_feed=self.ui_feed, daemon=self.link, order=order or add_order(peers),
             settings=settings or SEEDS_WAIT, connect_timeout=self.connect_timeout, rng=random.Random(seed),
-            clock=self.time.clock, call_later=self.time.call_later, log=self.log,
+            clock=self.time.clock, call_later=self.time.call_later, log=self.log, store=store,
         )
         self._grant_ids = itertools.count(1)
         self._connection_ids = itertools.count(1)
