@@ -10,6 +10,7 @@ from typing import Any
 import gevent.event
 
 from daemon.data_removal import delete_data
+from daemon.metadata_io import MetadataIo
 from daemon.peer_entrance import PeerEntrance
 from daemon.shared_parts import SharedParts, make_shared_parts
 from daemon.torrent_io import STARTED, TorrentIo
@@ -34,6 +35,7 @@ class IoDaemon:
         self._send = send
         self._shut_down = shut_down
         self._torrents: dict[bytes, TorrentIo] = {}
+        self._without_metadata: dict[bytes, MetadataIo] = {}    # of some here, in _torrents are those that have it and do not run yet
         self._leaving: dict[bytes, list[dm.DaemonMessage]] = {}     # removed but not gone: what was said since waits
         self._is_closing = False
         self._num_stopping = 0
@@ -50,7 +52,7 @@ class IoDaemon:
             dm.CheckTorrent: self._check_torrent, dm.Dial: self._dial, dm.CancelDials: self._cancel_dials,
             dm.LimitDials: self._limit_dials, dm.ChangeDialTimeouts: self._change_dial_timeouts, dm.CloseIdlePeer: self._close_idle_peer,
             dm.AcceptIncoming: self._accept_incoming, dm.RefuseIncoming: self._refuse_incoming, dm.ClosePeer: self._close_peer,
-            dm.Shutdown: lambda message: self._shut_down(message.deadline),
+            dm.Shutdown: lambda message: self._shut_down(message.deadline), dm.FetchMetadata: self._fetch_metadata,
         }
 
     def handle(self, message: dm.DaemonMessage) -> None:
@@ -69,7 +71,7 @@ class IoDaemon:
         if self._parts is not None:
             raise LocalProtocolError("Configure came twice")
         self._parts = make_shared_parts(self._hub, time.monotonic, Random(), self._send, message)
-        self._entrance = PeerEntrance(self._parts, self._torrents)
+        self._entrance = PeerEntrance(self._parts, self._torrents, self._without_metadata)
         self._send(self._entrance.listen())
         self._ticker = self._hub.loop.timer(TICK_SECONDS, TICK_SECONDS)
         self._ticker.start(self._tick)
@@ -121,6 +123,15 @@ class IoDaemon:
             return
         self._parts.disk.checker.submit(lambda: delete_data(info, message.folder), deleted)
 
+    def _fetch_metadata(self, message: dm.FetchMetadata) -> None:
+        if message.info_hash in self._torrents or message.info_hash in self._without_metadata:
+            raise LocalProtocolError(f"FetchMetadata of {message.info_hash.hex()}, which is here already")
+        self._without_metadata[message.info_hash] = MetadataIo(self._parts, message.info_hash)
+
+    def _end_fetching(self, info_hash: bytes, reason: str) -> None:
+        if fetching := self._without_metadata.pop(info_hash, None):
+            fetching.close(reason)
+
     def _set_file_priorities(self, message: dm.SetFilePriorities) -> None:
         if torrent := self._torrents.get(message.info_hash):
             torrent.select(_selection_of(message, torrent.info))
@@ -128,6 +139,8 @@ class IoDaemon:
     def _start_torrent(self, message: dm.StartTorrent) -> None:
         if torrent := self._torrents.get(message.info_hash):
             torrent.start()
+            if torrent.state == STARTED and (fetching := self._without_metadata.pop(message.info_hash, None)):
+                fetching.hand_over(torrent)
 
     def _check_torrent(self, message: dm.CheckTorrent) -> None:
         if torrent := self._torrents.get(message.info_hash):
@@ -137,6 +150,7 @@ class IoDaemon:
 
     def _stop_torrent(self, message: dm.StopTorrent) -> None:
         self._entrance.leave(message.info_hash, "the torrent was stopped")
+        self._end_fetching(message.info_hash, "the torrent was stopped")
         torrent = self._torrents.get(message.info_hash)
         if torrent is None:
             self._send(dm.TorrentStopped(message.info_hash))
@@ -145,6 +159,7 @@ class IoDaemon:
 
     def _remove_torrent(self, message: dm.RemoveTorrent) -> None:
         self._entrance.leave(message.info_hash, "the torrent was removed")
+        self._end_fetching(message.info_hash, "the torrent was removed")
         torrent = self._torrents.pop(message.info_hash, None)
         if torrent is None:
             self._send(dm.TorrentStopped(message.info_hash))
@@ -193,19 +208,25 @@ class IoDaemon:
         self._entrance.refuse(message.connection_id, message.reason)
 
     def _close_peer(self, message: dm.ClosePeer) -> None:
-        torrent = self._torrents.get(message.info_hash)
-        peer = torrent.peers.get(message.connection_id) if torrent is not None else None
-        if peer is not None:
-            peer.close(message.reason)
+        for torrents in (self._without_metadata, self._torrents):
+            torrent = torrents.get(message.info_hash)
+            peer = torrent.peers.get(message.connection_id) if torrent is not None else None
+            if peer is not None:
+                peer.close(message.reason)
+                return
 
     def _close_idle_peer(self, message: dm.CloseIdlePeer) -> None:
-        if torrent := self._torrents.get(message.info_hash):
+        if fetching := self._without_metadata.get(message.info_hash):
+            fetching.close_idle(message.connection_id)
+        elif torrent := self._torrents.get(message.info_hash):
             torrent.idle_peers.close(message.connection_id)
 
     # ── time and the end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _tick(self) -> None:
         now = self._parts.clock()
+        for fetching in list(self._without_metadata.values()):
+            fetching.tick(now)
         for torrent in list(self._torrents.values()):
             if torrent.is_active:
                 try:
@@ -222,6 +243,8 @@ class IoDaemon:
         self._is_closing = True
         self._ticker.stop()
         self._entrance.close()
+        for info_hash in list(self._without_metadata):
+            self._end_fetching(info_hash, "the client ends")
         self._all_stopped.clear()
         for torrent in self._torrents.values():
             self._stop(torrent, lambda: None)

@@ -43,6 +43,11 @@ class Outflow:
         """Whole messages, to be sent as soon as possible."""
         self._messages += messages
 
+    def take_messages(self) -> bytes:
+        """What is left of them; somebody else sends it. Only while there is no chunk."""
+        messages, self._messages = bytes(self._messages), bytearray()
+        return messages
+
     def set_chunk(self, chunk: memoryview, unit: int = WIRE_BLOCK_BYTES) -> None:
         """Only when there is none. The memory must stay as it is until the chunk is sent or cut."""
         self._chunk = chunk

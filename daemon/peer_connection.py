@@ -10,8 +10,9 @@ from typing import Any
 
 from daemon.block_requester import BlockRequester
 from daemon.block_sender import BlockSender
+from daemon.metadata_sender import MetadataSender
 from daemon.outflow import Outflow
-from daemon.peer_greeting import greeting
+from daemon.peer_greeting import greeting, late_greeting
 from daemon.raw_socket import READ, WRITE, reason_of
 from daemon.receive_loop import Inflow, ReceiveLoop
 from daemon.request_window import Received
@@ -21,6 +22,7 @@ from protocol.errors import RemoteProtocolError, StorageError
 from protocol.extensions import HANDSHAKE_ID, parse_extension_handshake
 from protocol.handshake import Handshake
 from protocol.limits import BLOCK_BYTES, MAX_WAITING_MESSAGE_BYTES
+from protocol.metadata_messages import UT_METADATA, UT_METADATA_ID
 
 KEEP_ALIVE_SECONDS = 100.0                              # others close after two minutes of silence (BEP 3)
 SILENCE_SECONDS = 150.0                                 # two minutes, and time for what is on its way
@@ -33,7 +35,7 @@ class PeerConnection:
     __slots__ = (
         "_is_named", "_last_bytes_in", "_last_bytes_out", "_read_watcher", "_silent_since", "_unsent_since", "_write_watcher", "am_choking", "am_interested",
         "bitfield", "bytes_in", "client_name", "connected_at", "download_rate", "fast", "fast_blocks_left", "fast_pieces", "grant_id", "incoming",
-        "inflow", "ip", "is_closed", "is_extended", "is_optimistic", "key", "listen_port", "outflow", "peer_choking", "peer_id", "peer_interested", "port", "requester", "sender", "socket",
+        "inflow", "ip", "is_closed", "is_extended", "is_optimistic", "key", "listen_port", "metadata", "outflow", "peer_choking", "peer_id", "peer_interested", "port", "requester", "sender", "socket",
         "supersedes", "torrent", "upload_rate", "window",
     )
 
@@ -55,6 +57,7 @@ class PeerConnection:
         self.client_name = ""
         self.listen_port = 0 if incoming else port      # 0 = unknown
         self._is_named = False                          # its extension handshake told a name or a port
+        self.metadata = MetadataSender(self)
         self.connected_at = now
         self.is_closed = False
         self.supersedes: PeerConnection | None = None   # a duplicate to be closed once this one proves to be alive
@@ -78,11 +81,31 @@ class PeerConnection:
 
     def start(self, loop: Any, receive_loop: ReceiveLoop) -> None:
         """Say what we have and begin to listen."""
+        self._watch(loop, receive_loop)
+        self.send(greeting(self.torrent, self.fast, self.is_extended, self.ip))
+
+    def _watch(self, loop: Any, receive_loop: ReceiveLoop) -> None:
         fd = self.socket.fileno()
         self._write_watcher = loop.io(fd, WRITE)
         self._read_watcher = loop.io(fd, READ)
         self._read_watcher.start(receive_loop.receive, self)
-        self.send(greeting(self.torrent, self.fast, self.is_extended, self.ip))
+
+    def go_on(self, loop: Any, receive_loop: ReceiveLoop, early: Any, rest: bytes, unsent: bytes) -> None:
+        """As `start`, after a MetadataPeer (`early`): what the peer said to that one counts, and it hears what we have by now.
+
+        `rest`: what was received of a message that is not whole; `unsent`: what is still to be said before anything else.
+        """
+        self.connected_at, self.supersedes = early.connected_at, early.supersedes
+        self.client_name, self.listen_port, self._is_named = early.client_name, early.listen_port, early.is_named
+        self.metadata.their_id = early.metadata_id
+        self.inflow.tail = rest
+        self.outflow.add(unsent)
+        self._watch(loop, receive_loop)
+        self.send(late_greeting(self.torrent, self.is_extended, self.ip))
+        try:
+            early.repeat_to(self)
+        except Exception as error:
+            self.fail(error)
 
     @property
     def downloaded(self) -> int:
@@ -323,11 +346,14 @@ class PeerConnection:
             raise RemoteProtocolError(f"`{name}` without the fast extension (BEP 6)")
 
     def _extended(self, message: wire.Extended) -> None:
+        if message.extended_id == UT_METADATA_ID:
+            self.metadata.received(message.payload)
         if message.extended_id != HANDSHAKE_ID:
-            return                                      # we named no extension that it could mean
+            return                                      # we named no other extension that it could mean
         said = parse_extension_handshake(message.payload)
         if said.request_queue:
             self.requester.peer_keeps(said.request_queue)
+        self.metadata.their_id = said.message_ids.get(UT_METADATA, self.metadata.their_id)
         if not self._is_named and (said.client_name or said.listen_port or said.your_ip):
             self._is_named = True                       # once: who changes its name all the time is not listened to
             self.client_name = said.client_name or self.client_name

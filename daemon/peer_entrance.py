@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from daemon.dialer import Attempt, Dialer
 from daemon.handshaking import Handshaking
 from daemon.listener import Listener
+from daemon.metadata_io import MetadataIo
+from daemon.metadata_peer import MetadataPeer
 from daemon.peer_connection import PeerConnection
 from daemon.shared_parts import SharedParts
 from daemon.torrent_io import STARTED, TorrentIo
@@ -25,12 +27,13 @@ from protocol.limits import MAX_INCOMING_WAITING
 
 
 class PeerEntrance:
-    """Of the process. `torrents` by info hash is IoDaemon's."""
+    """Of the process. `torrents`, and those of which only the info hash is known, are IoDaemon's; by info hash."""
 
-    def __init__(self, parts: SharedParts, torrents: Mapping[bytes, TorrentIo]) -> None:
+    def __init__(self, parts: SharedParts, torrents: Mapping[bytes, TorrentIo], without_metadata: Mapping[bytes, MetadataIo]) -> None:
         configure = parts.configure
         self._parts = parts
         self._torrents = torrents
+        self._without_metadata = without_metadata
         self._peer_id = configure.peer_id
         self._dialer = Dialer(
             parts.loop, parts.clock, configure.max_connects_under_way, configure.max_connects_pending, configure.connect_timeout,
@@ -54,7 +57,7 @@ class PeerEntrance:
         """Nobody comes in any more, nothing is under way any more."""
         self._listener.close()
         self._dialer.close()
-        for info_hash in list(self._torrents):
+        for info_hash in [*self._torrents, *self._without_metadata]:
             self.leave(info_hash, "the client ends")
 
     def leave(self, info_hash: bytes, reason: str) -> None:
@@ -64,9 +67,9 @@ class PeerEntrance:
             if handshaking.theirs.info_hash == info_hash:
                 self.refuse(connection_id, reason)
 
-    def _torrent(self, info_hash: bytes) -> TorrentIo | None:
+    def _torrent(self, info_hash: bytes) -> TorrentIo | MetadataIo | None:
         torrent = self._torrents.get(info_hash)
-        return torrent if torrent is not None and torrent.state == STARTED else None
+        return torrent if torrent is not None and torrent.state == STARTED else self._without_metadata.get(info_hash)
 
     # ── we dial ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -184,8 +187,8 @@ class PeerEntrance:
     # ── connected ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _join(
-        self, torrent: TorrentIo, handshaking: Handshaking, connection_id: int, grant_id: int, ip: str, port: int, began: float,
-        incoming: bool, older: PeerConnection | None,
+        self, torrent: TorrentIo | MetadataIo, handshaking: Handshaking, connection_id: int, grant_id: int, ip: str, port: int, began: float,
+        incoming: bool, older: PeerConnection | MetadataPeer | None,
     ) -> None:
         theirs, sock = handshaking.theirs, handshaking.take_socket()
         peer = torrent.add_peer(connection_id, sock, theirs, ip, port, incoming, grant_id)
@@ -196,10 +199,10 @@ class PeerEntrance:
         ))
         peer.start(self._parts.loop, self._parts.receive_loop)
 
-    def _duplicate_of(self, torrent: TorrentIo, theirs: Handshake) -> PeerConnection | None:
+    def _duplicate_of(self, torrent: TorrentIo | MetadataIo, theirs: Handshake) -> PeerConnection | MetadataPeer | None:
         return next((peer for peer in torrent.peers.values() if peer.peer_id == theirs.peer_id), None)
 
-    def _supersedes(self, older: PeerConnection, incoming: bool) -> bool:
+    def _supersedes(self, older: PeerConnection | MetadataPeer, incoming: bool) -> bool:
         """Of two connections to one peer the newer one is to stay."""
         we_may_dial = self._peer_id > older.peer_id
         return older.incoming != incoming and incoming != we_may_dial

@@ -1,6 +1,6 @@
 """FrameOutbox: what waits to be sent to the other process, merged so that a slow reader costs little memory.
 
-While the reader is slow, of one torrent's TorrentStats and CheckProgress only the newest is kept, and its PiecesVerified and
+While the reader is slow, of one torrent's TorrentStats, CheckProgress and MetadataProgress only the newest is kept, and its PiecesVerified and
 PiecesDurable are joined. Everything else is kept, in order; there is little of it. What may be merged never passes a message that
 could change what it means:
 
@@ -14,9 +14,16 @@ from collections import OrderedDict
 from typing import Final
 
 from protocol.daemon_frames import MAX_MESSAGE_BYTES, build_frame, pack_message
-from protocol.daemon_messages import CheckProgress, DaemonMessage, PiecesDurable, PiecesVerified, TorrentStats
+from protocol.daemon_messages import (
+    CheckProgress,
+    DaemonMessage,
+    MetadataProgress,
+    PiecesDurable,
+    PiecesVerified,
+    TorrentStats,
+)
 
-REPLACED: Final = frozenset((TorrentStats, CheckProgress))
+REPLACED: Final = frozenset((TorrentStats, CheckProgress, MetadataProgress))
 JOINED: Final = frozenset((PiecesVerified, PiecesDurable))
 FRAME_BYTES: Final = 1 << 18                            # a frame ends with the message that reaches this: the rest may still be merged
 

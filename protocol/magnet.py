@@ -1,13 +1,15 @@
-"""Magnet link → what it names (BEP 9, 53): info hash in hex or base32, name, trackers, peers, web seeds, files."""
+"""Magnet link ↔ what it names (BEP 9, 53): info hash in hex or base32, name, trackers, peers, web seeds, files."""
 
 import base64
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from protocol.errors import MagnetError
 from protocol.limits import MAX_FILES, MAX_MAGNET_CHARS, MAX_MAGNET_PEERS, MAX_TEXT_CHARS, MAX_TRACKERS
+from protocol.peer_address import PeerAddress
 from protocol.urls import TRACKER_SCHEMES, WEB_SEED_SCHEMES, usable_urls
 
 _SCHEME: Final = "magnet:?"
@@ -31,6 +33,15 @@ class Magnet:
     web_seeds: tuple[str, ...]
     selected_files: tuple[int, ...]                     # indices, sorted
 
+    @property
+    def peer_addresses(self) -> tuple[PeerAddress, ...]:
+        """Those of `peers` that are addresses. A host name is none: it would have to be looked up before anybody could judge it."""
+        addresses: dict[PeerAddress, None] = {}
+        for text in self.peers:
+            with contextlib.suppress(ValueError):
+                addresses[PeerAddress.parse(text)] = None
+        return tuple(address for address in addresses if address.port)
+
 
 def parse_magnet(text: str) -> Magnet:
     """Raises MagnetError that says what is wrong. Keys that it does not know, and URLs that cannot be used, are left out."""
@@ -49,6 +60,31 @@ def parse_magnet(text: str) -> Magnet:
         web_seeds=usable_urls(values.get("ws", []), WEB_SEED_SCHEMES, MAX_TRACKERS),
         selected_files=_selected_files(values.get("so", [])),
     )
+
+
+def build_magnet(magnet: Magnet) -> str:
+    """The link. Trackers and web seeds for which there is no room in MAX_MAGNET_CHARS are left out, the last ones first."""
+    text = f"{_SCHEME}xt=urn:btih:{magnet.info_hash.hex()}"
+    pairs = [("dn", magnet.name)] if magnet.name else []
+    pairs += [("so", _ranges(magnet.selected_files))] if magnet.selected_files else []
+    for key, values in (("x.pe", magnet.peers), ("tr", magnet.trackers), ("ws", magnet.web_seeds)):
+        pairs += [(key, value) for value in values]
+    for key, value in pairs:
+        pair = f"&{key}={quote(value, safe=':[],-' if key in ('x.pe', 'so') else '', errors='replace')}"
+        if len(text) + len(pair) <= MAX_MAGNET_CHARS:
+            text += pair
+    return text
+
+
+def _ranges(indices: tuple[int, ...]) -> str:
+    """(0, 2, 4, 5, 6) → '0,2,4-6'."""
+    ranges: list[list[int]] = []
+    for index in indices:
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
+        else:
+            ranges.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
 
 
 def _info_hash(topics: list[str], text: str) -> bytes:

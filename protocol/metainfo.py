@@ -31,7 +31,7 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """The info dictionary. `raw` is what the info hash is taken of, byte for byte."""
+    """The info dictionary. `raw` is what the info hash is taken of, byte for byte; empty while only hash and name are known (a magnet link)."""
 
     info_hash: bytes
     raw: bytes
@@ -42,6 +42,11 @@ class Info:
     private: bool
     is_single_file: bool
     is_hybrid: bool
+
+    @property
+    def is_known(self) -> bool:
+        """False: only hash and name are, the rest has to come from peers (BEP 9)."""
+        return bool(self.raw)
 
     def piece_hash(self, piece_index: int) -> bytes:
         """SHA-1 that the piece must have."""
@@ -79,6 +84,12 @@ def parse_metainfo(data: bytes, source: str) -> Metainfo:
 def parse_info(raw: bytes, source: str) -> Info:
     """The raw info dictionary, as in a .torrent or as peers sent it (BEP 9) → Info. Raises MetainfoError naming `source` and the key."""
     return _info(_decoded(raw, source)[0], bytes(raw), source)
+
+
+def unknown_metainfo(info_hash: bytes, name: str, trackers: Sequence[str], web_seeds: Sequence[str]) -> Metainfo:
+    """All that a magnet link tells: each tracker is a tier of its own; there are no pieces until somebody sends the info dictionary."""
+    info = Info(info_hash, b"", name or info_hash.hex(), PieceLayout(1, 0), (), b"", private=False, is_single_file=False, is_hybrid=False)
+    return Metainfo(info, tuple((url,) for url in trackers), tuple(web_seeds), "", "", None)
 
 
 def build_metainfo(

@@ -48,6 +48,11 @@ class PeerWire:
             self._error = str(error)
             raise
 
+    def take_rest(self) -> bytes:
+        """What came of a message that is not whole, when `next_event` needs data: somebody else reads on."""
+        rest, self._received = bytes(self._received), bytearray()
+        return rest
+
     def _next_message(self) -> object:
         received = self._received
         length = int.from_bytes(received[:LENGTH_BYTES], "big")     # of fewer than 4 bytes: smaller, so never refused wrongly

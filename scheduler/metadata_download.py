@@ -14,7 +14,6 @@ candidate of the fewest peers is forgotten first.
 """
 
 import hashlib
-from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Final
@@ -62,7 +61,7 @@ class _Candidate:
         self.pieces: dict[int, bytes] = {}
         self.senders: dict[int, PeerKey] = {}
         self.unasked: dict[int, None] = dict.fromkeys(range(self.num_pieces))    # an ordered set: neither here nor asked for
-        self.times_asked: Counter[int] = Counter()
+        self.times_asked: dict[int, int] = {}           # of the pieces that somebody is asked for now
         self.suspects: dict[int, tuple[PeerKey, bytes]] = {}    # of the first whole that was wrong: piece → sender and digest
         self.alone: PeerKey | None = None               # whose turn it is, once a whole was wrong
         self.turn_ends = 0.0                            # moment
@@ -86,8 +85,10 @@ class _Candidate:
         """That answer will not come."""
         del peer.asked[piece_index]
         self.times_asked[piece_index] -= 1
-        if not self.times_asked[piece_index] and piece_index not in self.pieces:
-            self.unasked[piece_index] = None
+        if not self.times_asked[piece_index]:
+            del self.times_asked[piece_index]
+            if piece_index not in self.pieces:
+                self.unasked[piece_index] = None
 
     def next_piece(self, peer: _Peer) -> int | None:
         """What to ask this peer for; None: nothing."""
@@ -96,7 +97,7 @@ class _Candidate:
             del self.unasked[piece_index]
             return piece_index
         for piece_index, times in self.times_asked.items():
-            if 0 < times < TWICE and piece_index not in self.pieces and piece_index not in peer.asked:
+            if times < TWICE and piece_index not in self.pieces and piece_index not in peer.asked:
                 return piece_index
         return None
 
@@ -176,7 +177,7 @@ class MetadataDownload:
         piece_index = candidate.next_piece(peer) if len(peer.asked) < PIPELINE else None
         if piece_index is None:
             return False
-        candidate.times_asked[piece_index] += 1
+        candidate.times_asked[piece_index] = candidate.times_asked.get(piece_index, 0) + 1
         peer.asked[piece_index] = now + ANSWER_SECONDS
         asked.append((key, piece_index))
         return True

@@ -2,11 +2,11 @@
 
 import pytest
 
-from daemon.peer_greeting import allowed_fast_pieces, greeting
+from daemon.peer_greeting import allowed_fast_pieces, greeting, late_greeting
 from protocol.bitfield import Bitfield
 from protocol.extensions import parse_extension_handshake
 from protocol.limits import MAX_PEER_REQUESTS
-from protocol.peer_messages import BitfieldReceived, Extended, HaveAll, HaveNone, parse_message
+from protocol.peer_messages import BitfieldReceived, Extended, Have, HaveAll, HaveNone, parse_message
 
 
 class Torrent:
@@ -15,6 +15,7 @@ class Torrent:
 
     class info:
         raw = b"x" * 123
+        private = False
 
     def __init__(self, have: Bitfield) -> None:
         self.verified = have
@@ -49,7 +50,7 @@ def test_the_extension_handshake_names_client_port_queue_and_size():
     assert isinstance(said, Extended)
     handshake = parse_extension_handshake(said.payload)
     assert (handshake.client_name, handshake.listen_port, handshake.request_queue) == ("Evenswarm 1", 6881, MAX_PEER_REQUESTS)
-    assert handshake.metadata_size == 123
+    assert (handshake.metadata_size, handshake.message_ids) == (123, {"ut_metadata": 3})
     assert b"6:yourip4:\x01\x02\x03\x04" in said.payload
 
 
@@ -68,3 +69,17 @@ def test_neighbours_have_the_same_allowed_fast_set():
     assert allowed_fast_pieces(bytes(20), 999, "10.0.0.1") == allowed_fast_pieces(bytes(20), 999, "10.0.0.77")
     assert allowed_fast_pieces(bytes(20), 999, "2001:db8::1") == allowed_fast_pieces(bytes(20), 999, "2001:db8::2")
     assert allowed_fast_pieces(bytes(20), 999, "10.0.0.1") != allowed_fast_pieces(bytes(20), 999, "10.0.1.1")
+
+
+def test_the_metadata_of_a_private_torrent_is_not_offered():
+    torrent = Torrent(Bitfield(9))
+    torrent.info = type("Info", (), {"raw": b"x" * 123, "private": True})
+    *_, said = messages(greeting(torrent, True, extended=True, ip="1.2.3.4"))
+    handshake = parse_extension_handshake(said.payload)
+    assert (handshake.metadata_size, dict(handshake.message_ids)) == (0, {})
+
+
+def test_a_peer_that_came_before_the_metadata_hears_of_each_piece_by_itself():
+    said = messages(late_greeting(Torrent(some(9, 2, 8)), extended=True, ip="1.2.3.4"))
+    assert said[:-1] == [Have(2), Have(8)]
+    assert parse_extension_handshake(said[-1].payload).metadata_size == 123

@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from protocol.errors import MagnetError
 from protocol.limits import MAX_FILES, MAX_MAGNET_PEERS, MAX_TRACKERS
-from protocol.magnet import parse_magnet
+from protocol.magnet import Magnet, build_magnet, parse_magnet
+from protocol.peer_address import PeerAddress
 
 HEX = "0123456789abcdef0123456789abcdef01234567"
 HASH = bytes.fromhex(HEX)
@@ -65,3 +66,27 @@ def test_any_text_behind_the_scheme_is_read_or_refused(text):
         except MagnetError:
             continue
         assert len(magnet.info_hash) == 20
+
+
+def test_a_peer_of_a_link_is_an_address_and_a_port_and_what_is_none_is_left_out():
+    magnet = parse_magnet(f"{LINK}&x.pe=1.2.3.4:5&x.pe=[::1]:6&x.pe=%5B%3A%3A1%5D%3A6&x.pe=host.example:7&x.pe=1.2.3.4:0&x.pe=1.2.3.4&x.pe=::1:7&x.pe=1.2.3.4:99999")
+    assert magnet.peer_addresses == (PeerAddress("1.2.3.4", 5), PeerAddress("::1", 6))
+
+
+def test_a_link_is_made_of_what_a_torrent_names():
+    magnet = Magnet(HASH, "a b&c=ü", ("http://a/x?key=1&z", "udp://b:1"), ("1.2.3.4:5", "[::1]:6"), ("http://w/",), (0, 2, 4, 5, 6))
+    link = build_magnet(magnet)
+    assert link == (f"{LINK}&dn=a%20b%26c%3D%C3%BC&so=0,2,4-6&x.pe=1.2.3.4:5&x.pe=[::1]:6"
+                    "&tr=http%3A%2F%2Fa%2Fx%3Fkey%3D1%26z&tr=udp%3A%2F%2Fb%3A1&ws=http%3A%2F%2Fw%2F")
+    assert parse_magnet(link) == magnet
+
+
+def test_a_link_with_more_trackers_than_fit_is_still_one():
+    trackers = tuple(f"http://tracker{number}.example/{'%20' * 200}" for number in range(MAX_TRACKERS))
+    assert 0 < len(parse_magnet(build_magnet(Magnet(HASH, "x", trackers, (), (), ()))).trackers) < MAX_TRACKERS
+
+
+@given(st.binary(min_size=20, max_size=20), st.text(max_size=40), st.sets(st.integers(0, MAX_FILES - 1), max_size=20))
+def test_a_link_that_was_made_is_read_as_the_same(info_hash, name, files):
+    magnet = Magnet(info_hash, name.encode(errors="replace").decode(), ("udp://a:1",), ("1.2.3.4:5",), (), tuple(sorted(files)))
+    assert parse_magnet(build_magnet(magnet)) == magnet
