@@ -15,8 +15,8 @@ TYPES: Final = {
 }
 FOLDER: Final = Path(__file__).resolve().parent / "page"
 FILES: Final = {
-    "/" if path.name == "index.html" else f"/{path.name}": (path.read_bytes(), TYPES[path.suffix])
-    for path in FOLDER.iterdir() if path.suffix in TYPES and path.name != "login.html"
+    "/" if path.name == "index.html" else f"/{path.relative_to(FOLDER).as_posix()}": (path.read_bytes(), TYPES[path.suffix])
+    for path in FOLDER.rglob("*") if path.suffix in TYPES and path.name != "login.html"
 }
 PUBLIC: Final = frozenset({"/login.css"})               # what the login page needs
 LOGIN: Final = (FOLDER / "login.html").read_text(encoding="utf-8")
