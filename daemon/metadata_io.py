@@ -138,7 +138,7 @@ class MetadataIo:
         if peer is not None:
             peer.close(REASON)
 
-    def ask(self) -> None:
+    def request_metadata(self) -> None:
         """Ask for what can be asked for since there was news of metadata."""
         if self._download is not None and self._has_news:
             self._has_news = False
@@ -156,7 +156,7 @@ class MetadataIo:
                 peer.tick(now)
         self._idle_peers.tick(now)
         self._has_news = True                           # time has passed
-        self.ask()
+        self.request_metadata()
         if self._download is not None:
             told = (*self._download.progress, self._download.num_peers)
             if told != self._told:

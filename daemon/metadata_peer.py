@@ -161,7 +161,7 @@ class MetadataPeer:
         if self.supersedes is not None and not self.is_closed:
             duplicate, self.supersedes = self.supersedes, None
             self.torrent.close_duplicate(duplicate)
-        self.torrent.ask()
+        self.torrent.request_metadata()
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, RemoteProtocolError):
