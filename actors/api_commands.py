@@ -25,7 +25,7 @@ from protocol import web_messages as wm
 from protocol.errors import EvenswarmError, MagnetError, MetainfoError, SettingsError, StorageError
 from protocol.limits import MAX_API_CALLS
 from protocol.magnet import parse_magnet
-from protocol.metainfo import Metainfo, parse_metainfo
+from protocol.metainfo import Metainfo, parse_metainfo, unknown_metainfo
 from protocol.peer_address import PeerAddress, undiallable_reason
 from protocol.version import VERSION
 from scheduler.settings import Settings
@@ -227,16 +227,18 @@ class ApiCommands:
                 magnet = parse_magnet(arguments.magnet)
             except MagnetError as error:
                 raise Failed(wm.BAD_REQUEST, str(error)) from None
-            raise Failed(wm.NOT_SUPPORTED, f"{magnet.name or magnet.info_hash.hex()}: magnet links cannot be downloaded yet; give its .torrent")
         folder, peers = self._folder(arguments.folder), peer_addresses(arguments.peers)
 
-        def read(metainfo: Metainfo) -> None:
+        def read(metainfo: Metainfo, hints: tuple[PeerAddress, ...] = ()) -> None:
             info_hash = metainfo.info.info_hash
             ticket = self._await(call.number, lambda _: {"info_hash": info_hash.hex(), "name": metainfo.info.name})
             self._post(self._session, m.AddTorrent(
-                metainfo, folder, arguments.source, peers, arguments.priority, arguments.start, reply_to=self._actor, number=ticket,
+                metainfo, folder, arguments.source, peers, arguments.priority, arguments.start, reply_to=self._actor, number=ticket, hints=hints,
             ))
 
+        if arguments.magnet is not None:
+            read(unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds), magnet.peer_addresses)
+            return
         self._in_thread(self._await(call.number, read), call.data, arguments.source)
 
     def _run_in_thread(self, ticket: int, data: bytes, source: str) -> None:

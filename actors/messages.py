@@ -473,7 +473,7 @@ class Ping:
 class AddTorrent:
     """Add a torrent and, mostly, start it. Asked: returns True, or False when this hash is there already."""
 
-    metainfo: Metainfo
+    metainfo: Metainfo                                  # of a magnet link: protocol.metainfo.unknown_metainfo
     folder: str                                         # absolute
     source: str                                         # for messages: the name of the .torrent
     peers: tuple[PeerAddress, ...] = ()                 # by hand
@@ -482,6 +482,15 @@ class AddTorrent:
     resume: ResumeData | None = None                    # None: it is new; else it comes from the store
     reply_to: ActorRef | None = None                    # told instead of asked: gets CommandDone
     number: int = 0
+    hints: tuple[PeerAddress, ...] = ()                 # peers that a magnet link names
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataKnown:
+    """From TorrentActor: peers sent the metadata of a magnet link; from now on the torrent is one like any other."""
+
+    info_hash: bytes
+    metainfo: Metainfo                                  # whole, with the trackers of the link
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ and its TrackerAnnouncer, and tells whoever runs the engine what became of it th
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from actors import messages as m
@@ -83,6 +83,7 @@ class Session(EngineActor):
             case m.TorrentRemoved():       self._removed(message)
             case m.WebPageServed():        self._on_change(message)
             case m.TorrentStateChanged():  self._torrent_state_changed(message)
+            case m.MetadataKnown():        self._metadata_known(message)
             case m.TorrentStoppedFully():  self._torrent_stopped_fully(message)
             case m.StopAllTorrents():      self._stop_all_torrents(message)
             case m.DaemonListening():      self._on_change(message)
@@ -149,6 +150,8 @@ class Session(EngineActor):
             self._remember(m.RememberTorrent(entry.order))
 
     def _remember(self, fact: Any) -> None:
+        if isinstance(fact, m.RememberTorrent) and not fact.order.metainfo.info.is_known:
+            return                                      # there is nothing yet that a .torrent could be made of
         if self._store is not None:
             self.post(self._store, fact)
 
@@ -197,7 +200,7 @@ class Session(EngineActor):
 
     def _begin_removal(self, info_hash: bytes, entry: SessionTorrent) -> None:
         """The torrent is gone; its files may have to follow."""
-        if self._removals[info_hash].delete_data and self._all_stopped is None:
+        if self._removals[info_hash].delete_data and self._all_stopped is None and entry.order.metainfo.info.is_known:
             DataRemoval.start(session=self.actor_ref, daemon=self._daemons[entry.daemon_index], order=entry.order)
         else:
             self._removed(m.TorrentRemoved(info_hash))
@@ -251,6 +254,13 @@ class Session(EngineActor):
         entry = self._torrents.get(message.info_hash)
         if entry is not None:
             entry.state, entry.error = message.state, message.error
+            self._on_change(message)
+
+    def _metadata_known(self, message: m.MetadataKnown) -> None:
+        entry = self._torrents.get(message.info_hash)
+        if entry is not None:
+            entry.order = replace(entry.order, metainfo=message.metainfo)
+            self._remember(m.RememberTorrent(entry.order))
             self._on_change(message)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,8 +13,8 @@ QUEUED, CONNECTING, HANDSHAKING, CONNECTED, FAILED = "queued", "connecting", "ha
 PEER_STATES = (QUEUED, CONNECTING, HANDSHAKING, CONNECTED, FAILED)
 
 # Of a torrent (spec §2)
-STOPPED, CHECKING, DOWNLOADING, SEEDING, ERROR = "stopped", "checking", "downloading", "seeding", "error"
-TORRENT_STATES = (STOPPED, CHECKING, DOWNLOADING, SEEDING, ERROR)
+STOPPED, CHECKING, METADATA, DOWNLOADING, SEEDING, ERROR = "stopped", "checking", "metadata", "downloading", "seeding", "error"
+TORRENT_STATES = (STOPPED, CHECKING, METADATA, DOWNLOADING, SEEDING, ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ The parts are plain objects: what to do next (scheduler/torrent_life.py), whom i
 (torrent_snapshot.py). It reads no payload, opens no socket and holds no limit but its own number of connections.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pykka
@@ -13,20 +14,24 @@ from actors import messages as m
 from actors.engine_actor import DelayedMessage, EngineActor
 from actors.snapshots import STOPPED, TorrentSnapshot
 from actors.torrent_announcing import TorrentAnnouncing
+from actors.torrent_grants import TorrentGrants
 from actors.torrent_maintenance import TorrentMaintenance
 from actors.torrent_memory import TorrentMemory
+from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
 from actors.torrent_snapshot import TorrentSnapshots
 from actors.torrent_stop import TorrentStop
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
+from protocol.errors import MetainfoError
+from protocol.metainfo import Info
 from scheduler.connect_timeout import ConnectTimeout
 from scheduler.own_address import OwnAddress
 from scheduler.random_source import RandomSource
 from scheduler.settings import Settings
 from scheduler.swarm import Swarm
-from scheduler.swarm_peer import MANUAL, REMEMBERED
+from scheduler.swarm_peer import MAGNET, MANUAL, REMEMBERED
 from scheduler.torrent_life import Step, TorrentLife
 
 
@@ -48,7 +53,8 @@ class TorrentActor(EngineActor):
         self._settings = settings
         self._ui_feed = ui_feed
         self._link = daemon
-        self._life = TorrentLife()
+        self._life = TorrentLife(info.is_known)
+        self._metadata = TorrentMetadata(info.info_hash, order.source, self._log)
         own_address = own_address or OwnAddress()
         self._swarm = Swarm(rng, own_address=own_address)
         self._progress = TorrentProgress(info.layout)
@@ -57,8 +63,9 @@ class TorrentActor(EngineActor):
         self._peers = TorrentPeers(self._around, self._swarm, connect_timeout, own_address, settings.handshake_timeout)
         self._announcing = TorrentAnnouncing(self._around, self._progress)
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
+        self._grants = TorrentGrants(self._around, self._life, self._swarm, self._peers, self._maintenance)
         self._stopping = TorrentStop(self._around, self.call_later, self._leave)
-        self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing)
+        self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing, self._metadata)
         self._port = 0                                  # where its daemon listens
         self._maintenance_timer: DelayedMessage | None = None
         self._maintenance_is_posted = False
@@ -88,12 +95,13 @@ class TorrentActor(EngineActor):
             case m.CloseIdleConnection(): self._peers.idle.close(message.grant_id)
             case dm.PiecesVerified():     self._pieces_verified(message)
             case dm.PiecesDurable():      self._pieces_durable(message)
-            case dm.PieceFailed():        self._piece_failed(message)
+            case dm.PieceFailed():        self._log.warning("piece_failed", piece_index=message.piece_index, num_peers=message.num_peers)
             case dm.PeerBanned():         self._peers.peer_banned(message)
-            case m.BanPeer():             self._ban_peer(message)
+            case m.BanPeer():             self._peers.ban(message)
             case m.UnbanPeer():           self._unban_peer(message)
             case m.PeersFound():          self._peers_found(message)
             case m.TrackerReported():     self._announcing.reported(message)
+            case dm.MetadataPart() | dm.MetadataProgress() | dm.MetadataFailed():  self._metadata_said(message)
             case dm.CheckProgress():      self._progress.pieces_checked = message.pieces_checked
             case dm.FilesSeen():          self._memory.files_seen(message)
             case dm.TorrentChecked():     self._torrent_checked(message)
@@ -120,6 +128,7 @@ class TorrentActor(EngineActor):
         self.post(self._ui_feed, m.WatchTorrent(self._info_hash, self.actor_ref))
         self.post(self._link, m.AttachTorrent(self._info_hash, self.actor_ref))
         self._peers_found(m.PeersFound(MANUAL, self._order.peers))
+        self._peers_found(m.PeersFound(MAGNET, self._order.hints))
         self._peers_found(m.PeersFound(REMEMBERED, self._memory.peers))
 
     # ── what the user wants ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +177,7 @@ class TorrentActor(EngineActor):
         self._stop_asking()
         self._peers.drop_all("the I/O daemon died")
         self._progress.daemon_lost()
+        self._metadata.daemon_lost()
         self._life.daemon_lost()
         self._stopping.daemon_answered()
         self._follow_life()
@@ -180,6 +190,26 @@ class TorrentActor(EngineActor):
                 self._swarm.seeds_are_wanted(self.clock())
             self._log.info("torrent_checked", num_verified=self._progress.num_verified, num_pieces=self._info.layout.num_pieces)
             self._follow_life()
+
+    def _metadata_said(self, message: dm.MetadataPart | dm.MetadataProgress | dm.MetadataFailed) -> None:
+        try:
+            if not self._info.is_known and (info := self._metadata.said(message)):
+                self._know(info)
+        except MetainfoError as error:
+            self._torrent_failed(dm.TorrentFailed(self._info_hash, str(error)))
+
+    def _know(self, info: Info) -> None:
+        """Peers sent the metadata. Connections stay and dials under way go on, while what is on disk is checked."""
+        self._log.info("metadata_received", name=info.name, size=len(info.raw), elapsed=self.clock() - self._running_since)
+        self._info = info
+        self._order = replace(self._order, metainfo=replace(self._order.metainfo, info=info))
+        for part in (self._progress, self._memory, self._snapshots):
+            part.know(self._order.metainfo)
+        if self._session is not None:
+            self.post(self._session, m.MetadataKnown(self._info_hash, self._order.metainfo))
+        if self._life.metadata_known():
+            self._stop_asking()
+        self._follow_life()
 
     def _torrent_stopped(self) -> None:
         if self._life.stopped():
@@ -219,6 +249,7 @@ class TorrentActor(EngineActor):
             case Step.GIVE_UNCHECKED:  self._memory.give(with_pieces=False)
             case Step.CHECK:           self._around.to_daemon(dm.CheckTorrent(self._info_hash))
             case Step.FORGET:          self._around.to_daemon(dm.RemoveTorrent(self._info_hash))
+            case Step.FETCH:           self._fetch()
             case Step.RUN:             self._run()
             case Step.HALT:            self._halt()
 
@@ -227,6 +258,15 @@ class TorrentActor(EngineActor):
         self._memory.pieces_changed()
         self._around.to_daemon(dm.StartTorrent(self._info_hash))
         self._log.info("torrent_started", left=self._progress.left)
+        self._take_part()
+
+    def _fetch(self) -> None:
+        self._running_since = self.clock()
+        self._around.to_daemon(dm.FetchMetadata(self._info_hash))
+        self._log.info("metadata_wanted", name=self._info.name)
+        self._take_part()
+
+    def _take_part(self) -> None:
         self._announcing.start(self._port)
         if self._wants_peers:
             self._maintenance.start()
@@ -257,35 +297,8 @@ class TorrentActor(EngineActor):
         return self._settings.torrent_connection_limit - self._peers.num_places
 
     def _connect_one_peer(self, message: m.ConnectOnePeer) -> None:
-        if self._peers.holds(message.grant_id):
-            return
-        self._maintenance.granted()
-        self._swarm.wake(self.clock())
-        peer = self._swarm.best_candidate()
-        if declined := self._why_declined(message, has_candidate=peer is not None):
-            self._decline(message.grant_id, declined)
-        else:
-            self._peers.dial(message.grant_id, peer)
-        self._maintain_soon()
-
-    def _why_declined(self, grant: m.ConnectOnePeer, has_candidate: bool) -> str:
-        """Return why this grant cannot be used now, '' when it can: much may have changed since it was asked for."""
-        if not self._life.is_running:
-            return "checking" if self._life.wanted else "stopped"
-        if not self._wants_peers:
-            return "complete"
-        if self.clock() >= grant.deadline:
-            return "too_late"
-        if self._room <= 0:
-            return "torrent_full"
-        return "" if has_candidate else "no_candidate"
-
-    def _decline(self, grant_id: int, reason: str) -> None:
-        next_try = self._swarm.next_try() if reason == "no_candidate" else None
-        retry_after = None if next_try is None else max(next_try - self.clock(), 0.0)
-        self._maintenance.declined()
-        self._around.to_broker(m.SlotDeclined(grant_id, reason, retry_after))
-        self._log.info("slot_declined", grant_id=grant_id, reason=reason, retry_after=retry_after)
+        if self._grants.use(message, self._room, self._wants_peers):
+            self._maintain_soon()
 
     def _maintain_soon(self) -> None:
         """Look whether to ask the broker once what lies in the inbox is handled: fifty closed peers are one question."""
@@ -331,13 +344,6 @@ class TorrentActor(EngineActor):
                 self._maintenance.candidates_came()
                 self._maintain_soon()
 
-    def _ban_peer(self, message: m.BanPeer) -> None:
-        self._swarm.ban(message.peer, message.reason, self.clock())
-        self._log.warning("peer_banned", peer=str(message.peer), reason=message.reason)
-        for connection in self._peers.connections.values():
-            if self._swarm.ban_reason(connection.peer.address):
-                self._around.to_daemon(dm.ClosePeer(self._info_hash, connection.connection_id, f"banned: {message.reason}"))
-
     def _unban_peer(self, message: m.UnbanPeer) -> None:
         self._swarm.unban(message.peer, self.clock())
         self._maintenance.candidates_came()
@@ -361,9 +367,6 @@ class TorrentActor(EngineActor):
             )
             self._announcing.report()
             self._follow_life()
-
-    def _piece_failed(self, message: dm.PieceFailed) -> None:
-        self._log.warning("piece_failed", piece_index=message.piece_index, num_peers=message.num_peers)
 
     def _torrent_stats(self, message: dm.TorrentStats) -> None:
         self._progress.stats(message)

@@ -287,6 +287,14 @@ class TorrentPeers:
             self._swarm.ban(address, message.reason, self._around.clock())
             self._around.log.warning("peer_banned", peer=str(address), reason=message.reason)
 
+    def ban(self, message: m.BanPeer) -> None:
+        """The user wants nothing to do with it."""
+        self._swarm.ban(message.peer, message.reason, self._around.clock())
+        self._around.log.warning("peer_banned", peer=str(message.peer), reason=message.reason)
+        for connection in self.connections.values():
+            if self._swarm.ban_reason(connection.peer.address):
+                self._around.to_daemon(dm.ClosePeer(self._around.info_hash, connection.connection_id, f"banned: {message.reason}"))
+
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def drop_all(self, reason: str) -> None:

@@ -1,10 +1,14 @@
 """TorrentProgress: which pieces a torrent has, and how many bytes came and went."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from protocol import daemon_messages as dm
 from protocol.bitfield import Bitfield
+from protocol.metainfo import Metainfo
 from protocol.piece_layout import PieceLayout
+
+LEFT_UNKNOWN_BYTES: Final = 1 << 14                     # what libtorrent says as long as it has no metadata
 
 
 class TorrentProgress:
@@ -22,6 +26,11 @@ class TorrentProgress:
         self._stats: dm.TorrentStats | None = None      # of this daemon
         self.verified_bytes = 0
         self.pieces_checked = 0                         # while a check runs
+
+    def know(self, metainfo: Metainfo) -> None:
+        """The metadata is here: so many pieces there are, and we have none of them yet."""
+        self._layout = metainfo.info.layout
+        self._set_pieces(Bitfield(self._layout.num_pieces).to_bytes())
 
     # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -65,16 +74,18 @@ class TorrentProgress:
     @property
     def is_complete(self) -> bool:
         """Tell whether every piece is verified: nothing is left to download."""
-        return self._verified.is_complete
+        return self._verified.is_complete and self._layout.num_pieces > 0
 
     @property
     def is_durable(self) -> bool:
         """Tell whether every piece is also synced to disk."""
-        return self._durable.is_complete
+        return self._durable.is_complete and self._layout.num_pieces > 0
 
     @property
     def left(self) -> int:
-        """Bytes that are still to come, as trackers are told."""
+        """Bytes that are still to come, as trackers are told; more than none while nobody knows: to a seed no seeds are named."""
+        if not self._layout.num_pieces:
+            return LEFT_UNKNOWN_BYTES
         return self._layout.total_length - self.verified_bytes
 
     def durable_pieces(self) -> bytes:

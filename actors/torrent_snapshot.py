@@ -11,6 +11,7 @@ from actors.snapshots import (
     CONNECTED,
     ERROR,
     FAILED,
+    METADATA,
     QUEUED,
     STOPPED,
     ConnectionView,
@@ -19,9 +20,10 @@ from actors.snapshots import (
     TorrentSnapshot,
 )
 from actors.torrent_announcing import TorrentAnnouncing
+from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_peers import PeerConnection, TorrentPeers
 from actors.torrent_progress import TorrentProgress
-from protocol.metainfo import Info
+from protocol.metainfo import Info, Metainfo
 from scheduler.swarm import Swarm
 from scheduler.swarm_peer import SwarmPeer
 from scheduler.torrent_life import TorrentLife
@@ -32,7 +34,7 @@ class TorrentSnapshots:
 
     def __init__(
         self, info: Info, life: TorrentLife, swarm: Swarm, peers: TorrentPeers, progress: TorrentProgress,
-        announcing: TorrentAnnouncing,
+        announcing: TorrentAnnouncing, metadata: TorrentMetadata,
     ) -> None:
         self._info = info
         self._life = life
@@ -40,9 +42,15 @@ class TorrentSnapshots:
         self._peers = peers
         self._progress = progress
         self._announcing = announcing
+        self._metadata = metadata
         self._last: TorrentSnapshot | None = None       # without peers
         self._is_fresh = False
         self._changes_with_time = False
+
+    def know(self, metainfo: Metainfo) -> None:
+        """Peers sent the metadata of a magnet link."""
+        self._info = metainfo.info
+        self._is_fresh = False
 
     def forget(self) -> None:
         """Something changed."""
@@ -65,13 +73,15 @@ class TorrentSnapshots:
     def _row(self, now: float, room: int, limit: int, is_dialling: bool) -> tuple[TorrentSnapshot, bool]:
         progress = self._progress
         why, changes_with_time = self._why(now, room, limit, is_dialling)
+        state, peers = self._life.state(progress.is_durable), peers_by_state(self._swarm, is_dialling)
+        sentences = [self._metadata.sentence(peers)] if state == METADATA else []
         return TorrentSnapshot(
-            info_hash=self._info.info_hash, name=self._info.name, state=self._life.state(progress.is_durable), error=self._life.error,
+            info_hash=self._info.info_hash, name=self._info.name, state=state, error=self._life.error,
             total_bytes=self._info.layout.total_length, verified_bytes=progress.verified_bytes, pieces_checked=progress.pieces_checked,
             num_pieces=self._info.layout.num_pieces, downloaded=progress.downloaded, uploaded=progress.uploaded,
             wasted=progress.wasted, download_rate=progress.download_rate, upload_rate=progress.upload_rate,
-            peers_by_state=peers_by_state(self._swarm, is_dialling), known_peers=len(self._swarm),
-            tracker_error=self._announcing.error, why=why,
+            peers_by_state=peers, known_peers=len(self._swarm),
+            tracker_error=self._announcing.error, why="; ".join(filter(None, [*sentences, why])),
         ), changes_with_time
 
     def _why(self, now: float, room: int, limit: int, is_dialling: bool) -> tuple[str, bool]:

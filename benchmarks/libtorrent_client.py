@@ -53,7 +53,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("torrents", nargs="+", metavar="FILE.torrent")
+    parser.add_argument("torrents", nargs="+", metavar="FILE.torrent|MAGNET")
     parser.add_argument("--dir", required=True, metavar="DIR", help="what is there already is checked first")
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--peer", action="append", default=[], metavar="HOST:PORT")
@@ -72,8 +72,8 @@ def number_setting(text: str) -> tuple[str, int]:
 
 
 def torrent_parameters(path: str, arguments: argparse.Namespace) -> libtorrent.add_torrent_params:
-    """What libtorrent needs to start the torrent at `path` at once, without a turn of its queue."""
-    parameters = libtorrent.load_torrent_file(path)
+    """What libtorrent needs to start the torrent at `path`, or of that link, at once, without a turn of its queue."""
+    parameters = libtorrent.parse_magnet_uri(path) if path.startswith("magnet:") else libtorrent.load_torrent_file(path)
     parameters.save_path = arguments.dir
     parameters.flags &= ~(libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.paused)
     if arguments.trust_files:

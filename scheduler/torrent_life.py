@@ -1,11 +1,13 @@
 """TorrentLife: what a torrent should be doing, what the daemon does for it, and the next step that brings the two together.
 
 Wishes (the user's start, stop, recheck) and facts (what the daemon said, that it died) change the state; after each of them
-`next_step` says what to do now, until there is nothing but to wait. The daemon holds a torrent in one of five phases:
+`next_step` says what to do now, until there is nothing but to wait. The daemon holds a torrent in one of six phases:
 
     ABSENT ──GIVE──▶ CHECKING ──checked──▶ RESTING ──RUN──▶ RUNNING ──HALT──▶ STOPPING ──stopped──▶ RESTING
-                        ▲                     │
-                        └───────CHECK─────────┘          its death: any phase ──▶ ABSENT
+      │                 ▲                     │
+    FETCH               └───────CHECK─────────┘          its death: any phase ──▶ ABSENT
+      ▼
+   FETCHING ──metadata known──▶ ABSENT                   of a magnet link, whose metadata peers have to send first
 
 A wish never waits for a particular answer, so any order of messages is right, also a start in the middle of a stop.
 """
@@ -16,16 +18,18 @@ from typing import Final
 # Of a torrent, as it is shown (spec §2)
 STOPPED: Final = "stopped"
 CHECKING: Final = "checking"
+METADATA: Final = "metadata"                            # is downloading it
 DOWNLOADING: Final = "downloading"
 SEEDING: Final = "seeding"
 ERROR: Final = "error"
-STATES: Final = (STOPPED, CHECKING, DOWNLOADING, SEEDING, ERROR)
+STATES: Final = (STOPPED, CHECKING, METADATA, DOWNLOADING, SEEDING, ERROR)
 
 
 class Phase(Enum):
     """What the daemon does with the torrent."""
 
     ABSENT = "it does not have it"
+    FETCHING = "asks peers for the metadata"
     CHECKING = "hashes what is on disk"
     RESTING = "knows its pieces and has no peers"
     RUNNING = "takes part in the swarm"
@@ -36,6 +40,7 @@ class Step(Enum):
     """What to tell the daemon now."""
 
     FORGET = "that it had the torrent"
+    FETCH = "to take part in the swarm for its metadata"
     GIVE = "the metadata, and to check all pieces but those known as durable"
     GIVE_UNCHECKED = "the metadata, and to check all pieces"
     CHECK = "to check all pieces"
@@ -46,8 +51,9 @@ class Step(Enum):
 class TorrentLife:
     """The life cycle of one torrent."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_metadata: bool = True) -> None:
         self.phase = Phase.ABSENT
+        self.has_metadata = has_metadata
         self.wanted = False                             # the user wants it to run
         self.error = ""                                 # why it cannot; '' = it can
         self._has_daemon = False
@@ -68,7 +74,7 @@ class TorrentLife:
 
     def recheck(self) -> None:
         """Hash everything, then go on as before."""
-        self._recheck, self.error = True, ""
+        self._recheck, self.error = self.has_metadata, ""
 
     # ── facts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -81,6 +87,13 @@ class TorrentLife:
         self._recheck |= self._recheck_runs
         self._has_daemon = self._is_useless = self._recheck_runs = self._is_checked = False
         self.phase = Phase.ABSENT
+
+    def metadata_known(self) -> bool:
+        """Peers sent it; the daemon holds its connections until it is given the torrent. False: that was not asked, or was taken back."""
+        if self.phase is not Phase.FETCHING:
+            return False
+        self.phase, self.has_metadata = Phase.ABSENT, True
+        return True
 
     def checked(self) -> bool:
         """The daemon knows which pieces are right. False: that was not asked, or was taken back."""
@@ -113,6 +126,8 @@ class TorrentLife:
         match self.phase:
             case Phase.ABSENT if self._is_useless:                                return self._forget()
             case Phase.ABSENT if self._recheck:                                   return self._check(Step.GIVE_UNCHECKED)
+            case Phase.ABSENT if self.wanted and not self.has_metadata:           return self._enter(Phase.FETCHING, Step.FETCH)
+            case Phase.FETCHING if not self.wanted:                               return self._enter(Phase.STOPPING, Step.HALT)
             case Phase.ABSENT if self.wanted:                                     return self._check(Step.GIVE)
             case Phase.RESTING if self._recheck:                                  return self._check(Step.CHECK)
             case Phase.RESTING if self.wanted:                                    return self._enter(Phase.RUNNING, Step.RUN)
@@ -134,8 +149,8 @@ class TorrentLife:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether it takes part in the swarm."""
-        return self.phase is Phase.RUNNING
+        """Tell whether it takes part in the swarm, for pieces or for metadata."""
+        return self.phase in (Phase.RUNNING, Phase.FETCHING)
 
     @property
     def is_at_rest(self) -> bool:
@@ -158,6 +173,8 @@ class TorrentLife:
         """Return the state as it is shown. `is_complete`: all pieces are there and durable."""
         if self.error:
             return ERROR
+        if not self.has_metadata:
+            return METADATA if self.wanted else STOPPED
         if self.is_running:
             return SEEDING if is_complete else DOWNLOADING
         return CHECKING if self.wanted or self._recheck or self._recheck_runs else STOPPED

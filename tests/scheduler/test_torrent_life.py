@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from actors import snapshots
 from scheduler import torrent_life
-from scheduler.torrent_life import CHECKING, DOWNLOADING, ERROR, SEEDING, STOPPED, Phase, Step, TorrentLife
+from scheduler.torrent_life import CHECKING, DOWNLOADING, ERROR, METADATA, SEEDING, STOPPED, Phase, Step, TorrentLife
 
 
-def play(*events: str) -> tuple[TorrentLife, list[Step]]:
+def play(*events: str, has_metadata: bool = True) -> tuple[TorrentLife, list[Step]]:
     """Return a life after `events` ("failed" stands for a failure) and the steps that it took."""
-    life, steps = TorrentLife(), []
+    life, steps = TorrentLife(has_metadata), []
     for event in events:
         life.failed("no room") if event == "failed" else getattr(life, event)()
         while step := life.next_step():
@@ -20,6 +20,28 @@ def play(*events: str) -> tuple[TorrentLife, list[Step]]:
 
 
 RUNNING = ("daemon_ready", "start", "checked")
+
+
+@pytest.mark.parametrize(("events", "state", "steps"), [
+    ((), STOPPED, []),
+    (("start",), METADATA, []),
+    (("start", "daemon_ready"), METADATA, [Step.FETCH]),
+    (("daemon_ready", "start", "metadata_known"), CHECKING, [Step.FETCH, Step.GIVE]),
+    (("daemon_ready", "start", "metadata_known", "checked"), DOWNLOADING, [Step.FETCH, Step.GIVE, Step.RUN]),
+    (("daemon_ready", "start", "stop"), STOPPED, [Step.FETCH, Step.HALT]),
+    (("daemon_ready", "start", "stop", "stopped"), STOPPED, [Step.FETCH, Step.HALT, Step.FORGET]),
+    (("daemon_ready", "start", "stop", "start", "stopped"), METADATA, [Step.FETCH, Step.HALT, Step.FORGET, Step.FETCH]),
+    (("daemon_ready", "start", "stop", "metadata_known", "stopped", "start"), METADATA, [Step.FETCH, Step.HALT, Step.FORGET, Step.FETCH]),
+    (("daemon_ready", "start", "daemon_lost", "daemon_ready"), METADATA, [Step.FETCH, Step.FETCH]),
+    (("daemon_ready", "start", "metadata_known", "daemon_lost", "daemon_ready"), CHECKING, [Step.FETCH, Step.GIVE, Step.GIVE]),
+    (("daemon_ready", "start", "recheck"), METADATA, [Step.FETCH]),
+    (("daemon_ready", "recheck"), STOPPED, []),
+    (("daemon_ready", "start", "failed"), ERROR, [Step.FETCH, Step.FORGET]),
+    (("daemon_ready", "start", "failed", "start"), METADATA, [Step.FETCH, Step.FORGET, Step.FETCH]),
+])
+def test_a_torrent_whose_metadata_is_not_known_takes_part_for_that_first(events, state, steps):
+    life, taken = play(*events, has_metadata=False)
+    assert (life.state(is_complete=False), taken) == (state, steps)
 
 
 @pytest.mark.parametrize(("events", "state", "steps"), [

@@ -130,7 +130,7 @@ def test_grants_that_are_declined_cost_the_others_nothing():
     swarm = Simulation()
     refusing, others = swarm.add(refuses=600), swarm.add_many(3, refuses=300)
     swarm.run(2)
-    refusing.actor._why_declined = lambda grant, has_candidate: "network_down"
+    refusing.actor._grants._why_declined = lambda *_, **__: "network_down"
     before = len(swarm.dials)
     swarm.run(20)
     assert len(swarm.dials) - before == pytest.approx(200, abs=3)

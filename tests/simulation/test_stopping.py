@@ -230,11 +230,12 @@ def test_users_who_do_everything_at_random_break_nothing(seed):
 def test_a_torrent_that_declines_for_now_is_asked_again_when_it_said():
     swarm = Simulation()
     torrent = swarm.add(refuses=50)
-    decline, torrent.actor._why_declined = torrent.actor._why_declined, lambda grant, has_candidate: "no_candidate"
+    grants = torrent.actor._grants
+    decline, grants._why_declined = grants._why_declined, lambda *_, **__: "no_candidate"
     torrent.actor._swarm.next_try = lambda: swarm.world.clock() + 1.0
     torrent.actor._maintenance.maintain = lambda *state: None   # it relies on the broker's word
     swarm.broker.actor_ref.tell(m.RequestConnections(torrent.info_hash, 5))
     swarm.run(0.5)
-    torrent.actor._why_declined = decline
+    grants._why_declined = decline
     swarm.run(2)
     assert len(torrent.dials) == 5

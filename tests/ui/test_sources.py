@@ -7,9 +7,19 @@ from protocol.limits import MAX_METAINFO_BYTES
 from ui.commands import sources
 
 
-def test_a_magnet_link_says_that_it_comes_later():
-    with pytest.raises(MagnetError, match="cannot be downloaded yet"):
-        sources.read_metainfo("magnet:?xt=urn:btih:" + "a" * 40)
+LINK = "magnet:?xt=urn:btih:" + "a" * 40
+
+
+def test_a_magnet_link_tells_hash_name_trackers_and_peers():
+    metainfo, hints = sources.read_source(LINK + "&dn=x&tr=http://a/1&tr=udp://b:2&x.pe=127.0.0.1:5&x.pe=host:6")
+    assert (metainfo.info.info_hash.hex(), metainfo.info.name, metainfo.tiers) == ("a" * 40, "x", (("http://a/1",), ("udp://b:2",)))
+    assert [str(peer) for peer in hints] == ["127.0.0.1:5"]
+    assert not metainfo.info.is_known
+
+
+def test_where_all_of_a_torrent_is_needed_a_magnet_link_says_too_little():
+    with pytest.raises(MagnetError, match="too little"):
+        sources.read_metainfo(LINK)
 
 
 def test_an_empty_source_is_named_for_what_it_is():

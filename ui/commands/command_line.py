@@ -122,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     download = _add_command(commands, "download", "download torrents, then end")
     download.add_argument("sources", nargs="+", metavar="SOURCE",
-                          help="a .torrent file, or an HTTP(S) URL of one (magnet links come later)")
+                          help="a .torrent file, an HTTP(S) URL of one, or a magnet link in quotes")
     download.add_argument("--dir", required=True, metavar="DIR", help="where the files go")
     download.add_argument("--peer", action="append", default=[], metavar="HOST:PORT", help="the IP address and port of a peer to try; may be repeated")
     download.add_argument("--seed", action="store_true", help="go on seeding when complete, until Ctrl-C")

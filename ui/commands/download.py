@@ -2,36 +2,38 @@
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import TypeVar
 
 from actors import messages as m
 from actors import snapshots
 from protocol.errors import EvenswarmError, SettingsError
-from protocol.metainfo import Metainfo
 from protocol.peer_address import PeerAddress
 from ui.commands.running_engine import EngineRun, download_folder, running_engine, why_not_listening
-from ui.commands.sources import read_metainfo
+from ui.commands.sources import read_source
 from ui.terminal.progress_view import progress_view
 from ui.terminal.text import printable
 
 ENDED = (snapshots.SEEDING, snapshots.ERROR)
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+Read = TypeVar("Read")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 when all are complete, 1 when one failed, 130 after Ctrl-C."""
     peers = tuple(peer_address(text) for text in arguments.peer)
     folder = download_folder(arguments.dir)
-    found, failed = read_sources(arguments.sources)
+    found, failed = read_sources(arguments.sources, read_source)
     if not found:
         return EXIT_FAILED
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:
         for address in engine_run.engine.addresses:
             if not address.port:
                 view.complain(f"{why_not_listening(arguments, address)}; it goes on, but no peer can dial us")
-        for source, metainfo in found:
-            if not engine_run.engine.add(m.AddTorrent(metainfo, folder, source, peers)):
+        for source, (metainfo, hints) in found:
+            if not engine_run.engine.add(m.AddTorrent(metainfo, folder, source, peers, hints=hints)):
                 view.say(f"{printable(source)}: is the same torrent as another one here, taken once")
-        await_end(engine_run, view, {metainfo.info.info_hash: metainfo.info.name for _, metainfo in found}, seed=arguments.seed)
+        await_end(engine_run, view, {metainfo.info.info_hash: metainfo.info.name for _, (metainfo, _) in found}, seed=arguments.seed)
     if engine_run.interrupted and not arguments.seed:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if failed or errors_of(engine_run) else 0
@@ -48,12 +50,12 @@ def peer_address(text: str) -> PeerAddress:
         raise SettingsError(f"--peer {text!r}: must be HOST:PORT with an IP address, for example 127.0.0.1:6881 ({error})") from None
 
 
-def read_sources(sources: list[str]) -> tuple[list[tuple[str, Metainfo]], int]:
-    """Return the sources that can be used and how many cannot; each of these is said on stderr, the others go on."""
+def read_sources(sources: list[str], read: Callable[[str], Read]) -> tuple[list[tuple[str, Read]], int]:
+    """Return what was read of the sources that can be used, and how many cannot; each of these is said on stderr, the others go on."""
     found, failed = [], 0
     for source in sources:
         try:
-            found.append((source, read_metainfo(source)))
+            found.append((source, read(source)))
         except EvenswarmError as error:
             failed += 1
             print(f"evenswarm: {printable(str(error))}", file=sys.stderr)
@@ -67,7 +69,7 @@ def await_end(engine_run: EngineRun, view, names: dict[bytes, str], seed: bool) 
         for info_hash, change in list(engine_run.states.items()):
             if said.get(info_hash) != change.state:
                 said[info_hash] = change.state
-                say_change(view, names[info_hash], change)
+                say_change(view, engine_run.names.get(info_hash, names[info_hash]), change)
         view.update()
         if not seed and all(info_hash in engine_run.states and engine_run.states[info_hash].state in ENDED for info_hash in names):
             return

@@ -57,6 +57,7 @@ class EngineRun:
 
     def __init__(self, settings: Settings, records: ResumeRecords | None = None) -> None:
         self.states: dict[bytes, m.TorrentStateChanged] = {}
+        self.names: dict[bytes, str] = {}               # of those of magnet links, once peers have sent the metadata
         self.interrupted = False
         self._news = gevent.event.Event()
         self.engine = Engine(settings, self._changed, records)
@@ -74,6 +75,8 @@ class EngineRun:
     def _changed(self, change: object) -> None:
         if isinstance(change, m.TorrentStateChanged):
             self.states[change.info_hash] = change
+        if isinstance(change, m.MetadataKnown):
+            self.names[change.info_hash] = change.metainfo.info.name
         self._news.set()
 
 

@@ -7,6 +7,7 @@ from actors import snapshots
 from protocol.errors import StorageError
 from ui.commands.download import EXIT_FAILED, errors_of, read_sources, say_change
 from ui.commands.running_engine import EngineRun, download_folder, running_engine, why_not_listening
+from ui.commands.sources import read_metainfo
 from ui.terminal.progress_view import progress_view
 from ui.terminal.text import percent, printable
 
@@ -16,7 +17,7 @@ CHECKED = (snapshots.SEEDING, snapshots.DOWNLOADING, snapshots.ERROR)
 def run(arguments: argparse.Namespace) -> int:
     """Exit code 0 after Ctrl-C, 1 when nothing can be seeded."""
     folder = download_folder(arguments.dir)
-    found, _ = read_sources(arguments.torrents)
+    found, _ = read_sources(arguments.torrents, read_metainfo)
     if not found:
         return EXIT_FAILED
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:

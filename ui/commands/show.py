@@ -3,15 +3,15 @@
 import argparse
 import time
 
-from protocol.magnet import Magnet, parse_magnet
+from protocol.magnet import Magnet, build_magnet, parse_magnet
 from protocol.metainfo import Metainfo
-from ui.commands.sources import read_metainfo
+from ui.commands.sources import is_magnet, read_metainfo
 from ui.terminal.text import human_bytes, printable
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it. Raises MetainfoError, MagnetError or StorageError."""
-    if arguments.source.lower().startswith("magnet:"):
+    if is_magnet(arguments.source):
         lines = describe_magnet(parse_magnet(arguments.source))
     else:
         lines = describe_metainfo(read_metainfo(arguments.source))
@@ -44,7 +44,13 @@ def describe_metainfo(metainfo: Metainfo) -> list[tuple[str, str]]:
     for file in info.files:
         if not file.padding:
             lines.append(("file", f"{human_bytes(file.length):>10}  {'/'.join(file.path)}"))
-    return lines
+    return [*lines, ("magnet", magnet_of(metainfo))]
+
+
+def magnet_of(metainfo: Metainfo) -> str:
+    """The link that leads to it."""
+    trackers = tuple(url for tier in metainfo.tiers for url in tier)
+    return build_magnet(Magnet(metainfo.info.info_hash, metainfo.info.name, trackers, (), metainfo.web_seeds, ()))
 
 
 def creation_text(seconds: int) -> str:
@@ -60,6 +66,7 @@ def describe_magnet(magnet: Magnet) -> list[tuple[str, str]]:
     lines = [("name", magnet.name or "(not given)"), ("info hash", magnet.info_hash.hex())]
     lines += [("tracker", url) for url in magnet.trackers]
     lines += [("peer", peer) for peer in magnet.peers]
+    lines += [("web seed", url) for url in magnet.web_seeds]
     if magnet.selected_files:
         lines.append(("files", ", ".join(map(str, magnet.selected_files))))
     return lines

@@ -1,4 +1,4 @@
-"""SOURCE of a command: a .torrent file or an HTTP(S) URL of one → Metainfo. Every error names the source."""
+"""SOURCE of a command: a .torrent file, an HTTP(S) URL of one, or a magnet link → Metainfo. Every error names the source."""
 
 import re
 from pathlib import Path
@@ -6,17 +6,31 @@ from pathlib import Path
 from protocol.errors import MagnetError, MetainfoError, StorageError
 from protocol.limits import MAX_METAINFO_BYTES
 from protocol.magnet import parse_magnet
-from protocol.metainfo import Metainfo, parse_metainfo
+from protocol.metainfo import Metainfo, parse_metainfo, unknown_metainfo
+from protocol.peer_address import PeerAddress
 from ui.fetching.torrent_url import SCHEMES, fetch, without_login
 
 A_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
+def is_magnet(source: str) -> bool:
+    """It says that it is one."""
+    return source.lower().startswith("magnet:")
+
+
+def read_source(source: str) -> tuple[Metainfo, tuple[PeerAddress, ...]]:
+    """Return what is known of the torrent, of a magnet link little, and peers that the link names. Raises as `read_metainfo`."""
+    if not is_magnet(source):
+        return read_metainfo(source), ()
+    magnet = parse_magnet(source)
+    return unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds), magnet.peer_addresses
+
+
 def read_metainfo(source: str) -> Metainfo:
-    """Raises MetainfoError, MagnetError or StorageError."""
-    if source.lower().startswith("magnet:"):
+    """All that is in it. Raises MetainfoError, MagnetError or StorageError."""
+    if is_magnet(source):
         magnet = parse_magnet(source)
-        raise MagnetError(f"{magnet.name or magnet.info_hash.hex()}: magnet links cannot be downloaded yet; give its .torrent")
+        raise MagnetError(f"{magnet.name or magnet.info_hash.hex()}: a magnet link says too little for that; give its .torrent")
     if url := A_URL.match(source):
         if url[1].lower() not in SCHEMES:
             raise MetainfoError(f"{source}: only http:// and https:// URLs of a .torrent can be fetched, not {url[1]}://")

@@ -20,7 +20,7 @@ GLYPHS = {                                              # shape before colour: e
     snapshots.QUEUED: ("○", "bright_black"), snapshots.FAILED: ("✕", "red"),
 }
 TORRENT_ORDER = {state: place for place, state in enumerate(
-    (snapshots.ERROR, snapshots.DOWNLOADING, snapshots.CHECKING, snapshots.SEEDING, snapshots.STOPPED))}
+    (snapshots.ERROR, snapshots.DOWNLOADING, snapshots.METADATA, snapshots.CHECKING, snapshots.SEEDING, snapshots.STOPPED))}
 
 
 class LiveTable:

@@ -20,7 +20,7 @@ def tracker_trouble(torrents: tuple[snapshots.TorrentSnapshot, ...]) -> str:
     """What the trackers of torrents that download from nobody say: 'http://tracker: its name cannot be resolved', '' when all is well."""
     troubled = [
         torrent for torrent in torrents
-        if torrent.state == snapshots.DOWNLOADING and torrent.tracker_error and not torrent.peers_by_state[snapshots.CONNECTED]
+        if torrent.state in (snapshots.DOWNLOADING, snapshots.METADATA) and torrent.tracker_error and not torrent.peers_by_state[snapshots.CONNECTED]
     ]
     if not troubled:
         return ""
