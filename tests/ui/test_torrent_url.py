@@ -12,8 +12,8 @@ from gevent.server import StreamServer
 from protocol.errors import MetainfoError
 from protocol.limits import MAX_METAINFO_BYTES
 from tests.processes.torrent_files import make_torrent
-from ui.fetching import torrent_url
 from ui.commands.sources import read_metainfo
+from ui.fetching import torrent_url
 
 CERTIFICATE = Path(__file__).resolve().parent.parent / "actors" / "data" / "untrusted_tracker.pem"
 
