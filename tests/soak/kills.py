@@ -161,9 +161,8 @@ class KilledClient:
             self.process.wait()
             self._wait_until_gone(set(children.values()))
         if victim != "web":
-            self._wait_until_disconnected()
             self.news()
-            self.seed.known |= self._verified
+            self.seed.other_side_died(self._verified)
             self.report.known_at_kills = len(self._verified)
         if victim == "engine":
             self.start()
@@ -176,12 +175,6 @@ class KilledClient:
             if time.monotonic() > deadline:
                 raise SomethingIsWrong(f"{left} outlived their engine by {CHILDREN_END_SECONDS:.0f} s")
             gevent.sleep(0.02)
-
-    def _wait_until_disconnected(self) -> None:
-        """What the dead process asked for is no news any more."""
-        deadline = time.monotonic() + 0.2
-        while self.seed.num_connections and time.monotonic() < deadline:
-            gevent.sleep(0.005)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
