@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocol.daemon_messages import OUTCOMES
+from scheduler.file_selection import EVERYTHING, FileSelection
 
 if TYPE_CHECKING:                                       # importing a message must not import pykka
     from pykka import ActorRef
@@ -255,6 +256,13 @@ class StopTorrent:
 
 
 @dataclass(frozen=True, slots=True)
+class SetFilePriorities:
+    """These files are wanted from now on, in this order; at any time. Nothing happens when it does not fit the torrent."""
+
+    selection: FileSelection
+
+
+@dataclass(frozen=True, slots=True)
 class RecheckTorrent:
     """Hash all data on disk anew."""
 
@@ -483,6 +491,7 @@ class AddTorrent:
     reply_to: ActorRef | None = None                    # told instead of asked: gets CommandDone
     number: int = 0
     hints: tuple[PeerAddress, ...] = ()                 # peers that a magnet link names
+    selection: FileSelection = EVERYTHING               # which of its files, in which order
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ class SessionCommands:
             case m.ForTorrent():
                 if isinstance(message.message, m.StartTorrent | m.StopTorrent):     # what the user wants outlives the actor
                     entry.order = replace(entry.order, start=isinstance(message.message, m.StartTorrent))
+                elif isinstance(message.message, m.SetFilePriorities):
+                    entry.order = replace(entry.order, selection=message.message.selection)
                 self._pass_on(entry.actor, message)
 
     def _pass_on(self, actor: pykka.ActorRef, message: m.ForTorrent | m.ForAnnouncer) -> None:

@@ -85,6 +85,8 @@ class TorrentSnapshot:
     tracker_error: str
     why: str                                            # "why is it not connecting?"; '' when it need not or does
     peers: tuple[DisplayPeer, ...] = ()
+    wanted_bytes: int = 0                               # of the pieces that the user wants, and of these the verified ones
+    wanted_verified_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,13 +109,14 @@ class TorrentActor(EngineActor):
             case dm.TorrentFailed():      self._torrent_failed(message)
             case m.DaemonReady():         self._daemon_ready(message)
             case m.DaemonLost():          self._daemon_lost()
-            case m.AnnouncerStarted():    self._announcer_started(message)
+            case m.AnnouncerStarted():    self._announcing.announcer_started(message.announcer, self._port if self._life.is_running else None)
             case m.AnnouncerStopped():    self._stopping.announcer_answered()
             case m.StartTorrent():        self._start_torrent()
             case m.StopTorrent():         self._stop_torrent(message)
             case m.StopOverdue():         self._stopping.overdue()
             case m.ConnectTimeoutChanged():  self._peers.change_timeouts()
             case m.RecheckTorrent():      self._recheck_torrent()
+            case m.SetFilePriorities():   self._set_file_priorities(message)
             case m.ApplySettings():       self._apply_settings(message)
             case m.Begin():               self._begin()
             case m.Ping():                return True
@@ -142,6 +143,12 @@ class TorrentActor(EngineActor):
         self._life.recheck()
         self._follow_life()
 
+    def _set_file_priorities(self, message: m.SetFilePriorities) -> None:
+        self._memory.select(message.selection)
+        self._swarm.seeds_are_wanted(self.clock())
+        self._apply_settings(m.ApplySettings(self._settings))      # it may dial from now on, or not any more
+        self._follow_life()
+
     def _apply_settings(self, message: m.ApplySettings) -> None:
         self._settings = message.settings
         if self._life.is_running and self._wants_peers != self._maintenance.is_active:
@@ -156,7 +163,7 @@ class TorrentActor(EngineActor):
 
     def _leave(self) -> None:
         """Forgotten by the user: nobody else must go on with it."""
-        self._around.to_daemon(dm.RemoveTorrent(self._info_hash))
+        self._around.to_daemon(dm.RemoveTorrent(self._info_hash, delete_parts=True))
         self.post(self._link, m.DetachTorrent(self._info_hash))
         self._around.to_broker(m.TorrentGone(self._info_hash))
         self.post(self._ui_feed, m.UnwatchTorrent(self._info_hash))
@@ -362,9 +369,7 @@ class TorrentActor(EngineActor):
         self._progress.pieces_durable(message.piece_indices)
         self._memory.pieces_changed()
         if self._progress.is_durable and not was_durable:
-            self._log.info(
-                "torrent_completed", elapsed=self.clock() - self._running_since, total_bytes=self._info.layout.total_length,
-            )
+            self._log.info("torrent_completed", elapsed=self.clock() - self._running_since, total_bytes=self._progress.wanted_bytes)
             self._announcing.report()
             self._follow_life()
 
@@ -373,11 +378,6 @@ class TorrentActor(EngineActor):
         self._peers.stats(message.peers)
         self._announcing.report_sometimes()
         self._memory.time_passed()
-
-    def _announcer_started(self, message: m.AnnouncerStarted) -> None:
-        self._announcing.announcer = message.announcer
-        if self._life.is_running:
-            self._announcing.start(self._port)
 
     # ── seeing it ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

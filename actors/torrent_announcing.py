@@ -36,6 +36,12 @@ class TorrentAnnouncing:
         if is_another:                                  # what its predecessor told the trackers must not be counted twice
             self._report()
 
+    def announcer_started(self, announcer: pykka.ActorRef, port: int | None) -> None:
+        """Who announces from now on; `port`: where we listen, None while the torrent takes no part in the swarm."""
+        self.announcer = announcer
+        if port is not None:
+            self.start(port)
+
     def start(self, port: int) -> None:
         """The torrent takes part in the swarm: announce it, unless it is announced already."""
         if self._announcer is not None and not self._is_announcing:

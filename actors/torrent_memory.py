@@ -18,6 +18,7 @@ from protocol import daemon_messages as dm
 from protocol.limits import MAX_REMEMBERED_PEERS, METADATA_PART_BYTES
 from protocol.metainfo import Metainfo
 from protocol.peer_address import PeerAddress
+from scheduler.file_selection import FileSelection, piece_wishes
 from scheduler.swarm import Swarm
 from scheduler.torrent_life import TorrentLife
 
@@ -43,6 +44,7 @@ class TorrentMemory:
         self._totals_at = self._peers_at = around.clock()
         if resume.verified:
             progress.remembered(resume.verified)
+        self._select()
 
     @property
     def _totals(self) -> tuple[int, int, int]:
@@ -67,6 +69,12 @@ class TorrentMemory:
     def know(self, metainfo: Metainfo) -> None:
         """Peers sent the metadata of a magnet link."""
         self._order = replace(self._order, metainfo=metainfo)
+        self._select()
+
+    def _select(self) -> None:
+        info, selection = self._order.metainfo.info, self._order.selection
+        if selection.priorities and selection.fits(len(info.files)):
+            self._progress.select(piece_wishes(info.layout, info.files, selection).wanted())
 
     # ── for the daemon ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -78,7 +86,21 @@ class TorrentMemory:
         verified = self._progress.durable_pieces() if with_pieces else b""
         if self._seen_at and with_pieces:
             tell(dm.KnownFiles(info.info_hash, self._seen_at, self._told_pieces[1], list(self._files.values())))
-        tell(dm.AddTorrent(info.info_hash, self._order.source, self._order.folder, verified))
+        chosen = self._order.selection
+        tell(dm.AddTorrent(
+            info.info_hash, self._order.source, self._order.folder, verified, chosen.priorities, chosen.sequential, chosen.first_last_first,
+        ))
+
+    def select(self, selection: FileSelection) -> None:
+        """The user wants these files from now on; the daemon hears of it. Nothing happens when they are none of this torrent's."""
+        info = self._order.metainfo.info
+        if not selection.fits(len(info.files)):
+            return
+        self._order = replace(self._order, selection=selection)
+        self._progress.select(piece_wishes(info.layout, info.files, selection).wanted())
+        self.pieces_changed()                           # it may be settled no more
+        self._around.to_daemon(dm.SetFilePriorities(info.info_hash, selection.priorities, selection.sequential, selection.first_last_first))
+        self._around.log.info("files_chosen", wanted_bytes=self._progress.wanted_bytes, wanted_verified_bytes=self._progress.wanted_verified_bytes)
 
     def files_seen(self, message: dm.FilesSeen) -> None:
         """So the files look that the next news of pieces is about."""

@@ -26,11 +26,27 @@ class TorrentProgress:
         self._stats: dm.TorrentStats | None = None      # of this daemon
         self.verified_bytes = 0
         self.pieces_checked = 0                         # while a check runs
+        self._wanted: Bitfield | None = None            # None: all pieces
+        self._num_unverified = self._num_not_durable = 0    # of the wanted ones, when that are not all
+        self._wanted_bytes = self._wanted_verified_bytes = 0
 
     def know(self, metainfo: Metainfo) -> None:
         """The metadata is here: so many pieces there are, and we have none of them yet."""
-        self._layout = metainfo.info.layout
+        self._layout, self._wanted = metainfo.info.layout, None
         self._set_pieces(Bitfield(self._layout.num_pieces).to_bytes())
+
+    def select(self, wanted: Bitfield) -> None:
+        """Only these pieces count for being complete from now on."""
+        self._wanted = None if wanted.is_complete else wanted
+        self._count_wanted()
+
+    def _count_wanted(self) -> None:
+        if self._wanted is not None:
+            unverified = [piece_index for piece_index in self._wanted if piece_index not in self._verified]
+            self._num_unverified = len(unverified)
+            self._num_not_durable = sum(piece_index not in self._durable for piece_index in self._wanted)
+            self._wanted_bytes = sum(map(self._layout.piece_size, self._wanted))
+            self._wanted_verified_bytes = self._wanted_bytes - sum(map(self._layout.piece_size, unverified))
 
     # ── pieces ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -49,11 +65,16 @@ class TorrentProgress:
             piece_index = self._layout.check_piece(piece_index)
             if self._verified.add(piece_index):
                 self.verified_bytes += self._layout.piece_size(piece_index)
+                if self._wanted is not None and piece_index in self._wanted:
+                    self._num_unverified -= 1
+                    self._wanted_verified_bytes += self._layout.piece_size(piece_index)
 
     def pieces_durable(self, piece_indices: Iterable[int]) -> None:
         """These are synced to disk. Raises RemoteProtocolError for an index that is not in the torrent."""
         for piece_index in piece_indices:
-            self._durable.add(self._layout.check_piece(piece_index))
+            is_new = self._durable.add(self._layout.check_piece(piece_index))
+            if is_new and self._wanted is not None and piece_index in self._wanted:
+                self._num_not_durable -= 1
 
     def daemon_lost(self) -> None:
         """What was not durable is not known any more; what was transferred stays transferred."""
@@ -65,6 +86,7 @@ class TorrentProgress:
         self._verified = Bitfield.from_bytes(pieces, self._layout.num_pieces)
         self._durable = self._verified.copy()
         self.verified_bytes = sum(map(self._layout.piece_size, self._verified))
+        self._count_wanted()
 
     @property
     def num_verified(self) -> int:
@@ -73,20 +95,30 @@ class TorrentProgress:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether every piece is verified: nothing is left to download."""
-        return self._verified.is_complete and self._layout.num_pieces > 0
+        """Tell whether every wanted piece is verified: nothing is left to download."""
+        return (self._verified.is_complete if self._wanted is None else not self._num_unverified) and self._layout.num_pieces > 0
 
     @property
     def is_durable(self) -> bool:
-        """Tell whether every piece is also synced to disk."""
-        return self._durable.is_complete and self._layout.num_pieces > 0
+        """Tell whether every wanted piece is also synced to disk."""
+        return (self._durable.is_complete if self._wanted is None else not self._num_not_durable) and self._layout.num_pieces > 0
 
     @property
     def left(self) -> int:
-        """Bytes that are still to come, as trackers are told; more than none while nobody knows: to a seed no seeds are named."""
+        """Bytes that we lack of the whole torrent, as trackers are told: with less than all we are no seed (BEP 3, 21). More than none while nobody knows: to a seed no seeds are named."""
         if not self._layout.num_pieces:
             return LEFT_UNKNOWN_BYTES
         return self._layout.total_length - self.verified_bytes
+
+    @property
+    def wanted_bytes(self) -> int:
+        """Of the wanted pieces."""
+        return self._layout.total_length if self._wanted is None else self._wanted_bytes
+
+    @property
+    def wanted_verified_bytes(self) -> int:
+        """Of the wanted pieces."""
+        return self.verified_bytes if self._wanted is None else self._wanted_verified_bytes
 
     def durable_pieces(self) -> bytes:
         """Return the bitfield of what the next daemon need not check; empty when that is nothing."""

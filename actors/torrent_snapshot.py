@@ -82,6 +82,7 @@ class TorrentSnapshots:
             wasted=progress.wasted, download_rate=progress.download_rate, upload_rate=progress.upload_rate,
             peers_by_state=peers, known_peers=len(self._swarm),
             tracker_error=self._announcing.error, why="; ".join(filter(None, [*sentences, why])),
+            wanted_bytes=progress.wanted_bytes, wanted_verified_bytes=progress.wanted_verified_bytes,
         ), changes_with_time
 
     def _why(self, now: float, room: int, limit: int, is_dialling: bool) -> tuple[str, bool]:

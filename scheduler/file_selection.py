@@ -43,14 +43,21 @@ class FileSelection:
             index = next(index for index, priority in enumerate(self.priorities) if priority > HIGH)
             raise ValueError(f"the priority of file {index} is {self.priorities[index]}, must be from {SKIP} (skip) to {HIGH} (high)")
 
+    def fits(self, num_files: int) -> bool:
+        """It can be one of a torrent with so many files."""
+        return not self.priorities or len(self.priorities) == num_files
+
     def check(self, num_files: int) -> None:
         """Raises ValueError when it is not one of a torrent with so many files."""
-        if self.priorities and len(self.priorities) != num_files:
+        if not self.fits(num_files):
             raise ValueError(f"{len(self.priorities)} file priorities, the torrent has {num_files} files")
 
     def skipped(self, files: Sequence[SelectableFile]) -> frozenset[int]:
         """Return the indices of the files that are not to be on the disk. Padding files never are, and are not among them."""
         return frozenset(index for index, priority in enumerate(self.priorities) if priority == SKIP and not files[index].padding)
+
+
+EVERYTHING: Final = FileSelection()
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,7 @@ def test_a_forgotten_torrent_leaves_everybody_and_ends():
     world.tell(m.StopTorrent(world.user, forget=True), m.StartTorrent())
     world.forget()
     world.actor.on_receive(dm.TorrentStopped(INFO_HASH))
-    assert world.to_daemon() == [dm.RemoveTorrent(INFO_HASH)]
+    assert world.to_daemon() == [dm.RemoveTorrent(INFO_HASH, delete_parts=True)]
     assert world.link.take() == [m.DetachTorrent(INFO_HASH)]
     assert world.broker.take() == [m.TorrentGone(INFO_HASH)]
     assert m.UnwatchTorrent(INFO_HASH) in world.ui_feed.take()

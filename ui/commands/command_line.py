@@ -125,6 +125,10 @@ def build_parser() -> argparse.ArgumentParser:
                           help="a .torrent file, an HTTP(S) URL of one, or a magnet link in quotes")
     download.add_argument("--dir", required=True, metavar="DIR", help="where the files go")
     download.add_argument("--peer", action="append", default=[], metavar="HOST:PORT", help="the IP address and port of a peer to try; may be repeated")
+    download.add_argument("--files", metavar="N,N-N", help="only these files, by the numbers that 'show' prints: 1,3-5")
+    download.add_argument("--skip", metavar="N,N-N", help="all files but these")
+    download.add_argument("--sequential", action="store_true", help="pieces in order, instead of the rarest first")
+    download.add_argument("--first-last", action="store_true", help="the first and the last piece of each file before the others")
     download.add_argument("--seed", action="store_true", help="go on seeding when complete, until Ctrl-C")
     _add_engine_options(download)
 

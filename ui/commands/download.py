@@ -8,7 +8,10 @@ from typing import TypeVar
 from actors import messages as m
 from actors import snapshots
 from protocol.errors import EvenswarmError, SettingsError
+from protocol.metainfo import Info
 from protocol.peer_address import PeerAddress
+from scheduler.file_selection import FileSelection
+from ui.commands.file_choice import chosen_files
 from ui.commands.running_engine import EngineRun, download_folder, running_engine, why_not_listening
 from ui.commands.sources import read_source
 from ui.terminal.progress_view import progress_view
@@ -26,17 +29,30 @@ def run(arguments: argparse.Namespace) -> int:
     found, failed = read_sources(arguments.sources, read_source)
     if not found:
         return EXIT_FAILED
+    selections = {metainfo.info.info_hash: selection_of(arguments, metainfo.info, len(found)) for _, (metainfo, _) in found}
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:
         for address in engine_run.engine.addresses:
             if not address.port:
                 view.complain(f"{why_not_listening(arguments, address)}; it goes on, but no peer can dial us")
         for source, (metainfo, hints) in found:
-            if not engine_run.engine.add(m.AddTorrent(metainfo, folder, source, peers, hints=hints)):
+            selection = selections[metainfo.info.info_hash]
+            order = m.AddTorrent(metainfo, folder, source, peers, hints=hints, selection=selection)
+            if not engine_run.engine.add(order):
                 view.say(f"{printable(source)}: is the same torrent as another one here, taken once")
         await_end(engine_run, view, {metainfo.info.info_hash: metainfo.info.name for _, (metainfo, _) in found}, seed=arguments.seed)
     if engine_run.interrupted and not arguments.seed:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if failed or errors_of(engine_run) else 0
+
+
+def selection_of(arguments: argparse.Namespace, info: Info, num_sources: int) -> FileSelection:
+    """Which files to download. Raises SettingsError."""
+    if arguments.files or arguments.skip:
+        if num_sources > 1:
+            raise SettingsError("--files and --skip take the numbers of one torrent's files: download each torrent with a command of its own")
+        if not info.is_known:
+            raise SettingsError("--files and --skip need the .torrent: a magnet link does not say which files there are")
+    return chosen_files(info, arguments.files, arguments.skip, arguments.sequential, arguments.first_last)
 
 
 def peer_address(text: str) -> PeerAddress:

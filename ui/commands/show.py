@@ -5,6 +5,7 @@ import time
 
 from protocol.magnet import Magnet, build_magnet, parse_magnet
 from protocol.metainfo import Metainfo
+from ui.commands.file_choice import numbered
 from ui.commands.sources import is_magnet, read_metainfo
 from ui.terminal.text import human_bytes, printable
 
@@ -41,9 +42,7 @@ def describe_metainfo(metainfo: Metainfo) -> list[tuple[str, str]]:
         lines.append(("created by", metainfo.created_by))
     if metainfo.creation_date is not None:
         lines.append(("created", creation_text(metainfo.creation_date)))
-    for file in info.files:
-        if not file.padding:
-            lines.append(("file", f"{human_bytes(file.length):>10}  {'/'.join(file.path)}"))
+    lines += [(f"file {number}", f"{human_bytes(file.length):>10}  {'/'.join(file.path)}") for number, _, file in numbered(info)]
     return [*lines, ("magnet", magnet_of(metainfo))]
 
 

@@ -68,7 +68,7 @@ def torrents_table(torrents: tuple[snapshots.TorrentSnapshot, ...], rows: int) -
     shown = sorted(torrents, key=lambda torrent: TORRENT_ORDER[torrent.state])[:rows]
     for torrent in shown:
         table.add_row(
-            Text(printable(torrent.name)), human_bytes(torrent.total_bytes), percent(torrent.verified_bytes, torrent.total_bytes),
+            Text(printable(torrent.name)), human_bytes(torrent.wanted_bytes), percent(torrent.wanted_verified_bytes, torrent.wanted_bytes),
             human_rate(torrent.download_rate), human_rate(torrent.upload_rate), peers_cell(torrent), Text(state_text(torrent)),
         )
     if len(torrents) > len(shown):

@@ -8,8 +8,8 @@ def summary(view: snapshots.FeedView) -> str:
     """All torrents in one line: '3/20 complete  41.2 %  down 12.0 MiB/s  up -  12 connected, 3 connecting, 40 queued'."""
     torrents = view.torrents
     complete = sum(torrent.state == snapshots.SEEDING for torrent in torrents)
-    verified = sum(torrent.verified_bytes for torrent in torrents)
-    total = sum(torrent.total_bytes for torrent in torrents)
+    verified = sum(torrent.wanted_verified_bytes for torrent in torrents)
+    total = sum(torrent.wanted_bytes for torrent in torrents)
     down = sum(torrent.download_rate for torrent in torrents)
     up = sum(torrent.upload_rate for torrent in torrents)
     return (f"{complete}/{len(torrents)} complete  {percent(verified, total)} %  down {human_rate(down)}  up {human_rate(up)}  "
