@@ -44,12 +44,6 @@ class Remove(Arguments):
     data: bool = False                                  # its files, too
 
 
-class Move(Arguments):
-    """Its files go to another folder."""
-
-    folder: Folder
-
-
 class AddPeers(Arguments):
     """Peers by hand."""
 

@@ -5,6 +5,7 @@ event in the log. How commands are called over HTTP stands in docs/api.md.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,7 +33,7 @@ from scheduler.settings import Settings
 from scheduler.swarm_peer import MANUAL
 
 FRESH_SECONDS: Final = 1.0                              # a view is no older than this …
-PATIENCE_SECONDS: Final = 0.5                           # … unless that would take longer
+PATIENCE_SECONDS: Final = 1.5                           # … unless that would take longer than three gatherings
 MAX_PENDING: Final = 4 * MAX_API_CALLS                  # calls whose answers are awaited; those that nobody answered fall out, the oldest first
 
 
@@ -51,6 +52,7 @@ class Pending:
     number: int                                         # the web process's
     finish: Callable[[Any], Any]                        # what came → the value to answer, or None if something else is awaited now
     since: float
+    changes: bool = False                               # what others may ask for afterwards
 
 
 class ApiCommands:
@@ -70,6 +72,7 @@ class ApiCommands:
         self._views: list[Pending] = []
         self._queues: list[Pending] = []
         self._snapshots: dict[bytes, list[Pending]] = {}
+        self._changed_at = -math.inf                    # when a command that changes something was answered: a list must show it
 
     def connect(
         self, actor: pykka.ActorRef, post: Callable[[pykka.ActorRef, Any], bool], answer: Callable[[int, str, bytes], None], log: Any,
@@ -118,12 +121,12 @@ class ApiCommands:
         self._log.error("api_call_failed", command=command, error=f"{type(error).__name__}: {error}", exc_info=error)
         self._send(number, wm.INTERNAL, b"a fault of this client: its log has the details")
 
-    def _await(self, number: int, finish: Callable[[Any], Any]) -> int:
+    def _await(self, number: int, finish: Callable[[Any], Any], changes: bool = False) -> int:
         """Return the ticket under which an actor's CommandDone comes back."""
         while len(self._pending) >= MAX_PENDING:
             del self._pending[next(iter(self._pending))]
         ticket = next(self._tickets)
-        self._pending[ticket] = Pending(number, finish, self._clock())
+        self._pending[ticket] = Pending(number, finish, self._clock(), changes)
         return ticket
 
     def done(self, message: m.CommandDone) -> None:
@@ -138,6 +141,7 @@ class ApiCommands:
 
     def _finish(self, pending: Pending, value: Any) -> None:
         try:
+            self._changed_at = self._clock() if pending.changes else self._changed_at
             answer = pending.finish(value)
             if answer is not None:
                 self._answer(pending.number, answer)
@@ -151,7 +155,8 @@ class ApiCommands:
     def view(self, view: FeedView) -> None:
         """What the feed gathered. What is too old for those who wait is asked for again by whoever owns us."""
         now = self._clock()
-        if not view.age <= FRESH_SECONDS and any(now - waiting.since < PATIENCE_SECONDS for waiting in self._views):
+        is_fresh = view.age <= FRESH_SECONDS and now - view.age > self._changed_at
+        if not is_fresh and any(now - waiting.since < PATIENCE_SECONDS for waiting in self._views):
             return
         views, self._views = self._views, []
         for waiting in views:
@@ -229,15 +234,16 @@ class ApiCommands:
                 raise Failed(wm.BAD_REQUEST, str(error)) from None
         folder, peers = self._folder(arguments.folder), peer_addresses(arguments.peers)
 
-        def read(metainfo: Metainfo, hints: tuple[PeerAddress, ...] = ()) -> None:
+        def read(metainfo: Metainfo, hints: tuple[PeerAddress, ...] = (), selected_files: tuple[int, ...] = ()) -> None:
             info_hash = metainfo.info.info_hash
-            ticket = self._await(call.number, lambda _: {"info_hash": info_hash.hex(), "name": metainfo.info.name})
+            ticket = self._await(call.number, lambda _: {"info_hash": info_hash.hex(), "name": metainfo.info.name}, changes=True)
             self._post(self._session, m.AddTorrent(
                 metainfo, folder, arguments.source, peers, arguments.priority, arguments.start, reply_to=self._actor, number=ticket, hints=hints,
+                selected_files=selected_files,
             ))
 
         if arguments.magnet is not None:
-            read(unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds), magnet.peer_addresses)
+            read(unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds), magnet.peer_addresses, magnet.selected_files)
             return
         self._in_thread(self._await(call.number, read), call.data, arguments.source)
 
@@ -264,7 +270,7 @@ class ApiCommands:
     # ── one torrent ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _tell_torrent(self, call: "Call", message: Any, envelope: type = m.ForTorrent) -> None:
-        self._post(self._session, envelope(call.info_hash, message, self._actor, self._await(call.number, lambda _: {})))
+        self._post(self._session, envelope(call.info_hash, message, self._actor, self._await(call.number, lambda _: {}, changes=True)))
 
     def start_torrent(self, call: "Call") -> None:
         self._tell_torrent(call, m.StartTorrent())
@@ -279,11 +285,11 @@ class ApiCommands:
         self._tell_torrent(call, m.AnnounceNow(), m.ForAnnouncer)
 
     def change_torrent(self, call: "Call") -> None:
-        ticket = self._await(call.number, lambda _: {"priority": call.arguments.priority})
+        ticket = self._await(call.number, lambda _: {"priority": call.arguments.priority}, changes=True)
         self._post(self._session, m.SetTorrentPriority(call.info_hash, call.arguments.priority, self._actor, ticket))
 
     def remove_torrent(self, call: "Call") -> None:
-        ticket = self._await(call.number, lambda _: {"data_deleted": call.arguments.data})
+        ticket = self._await(call.number, lambda _: {"data_deleted": call.arguments.data}, changes=True)
         self._post(self._session, m.RemoveTorrent(call.info_hash, call.arguments.data, self._actor, ticket))
 
     def add_peers(self, call: "Call") -> None:

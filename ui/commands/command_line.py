@@ -25,8 +25,7 @@ from scheduler.settings import DEFAULT_PROFILE, PROFILES
 
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130                           # 128 + SIGINT, as shells say it
-# They speak to a running client by its API. Architecture.md fixes their names; their arguments come with the API.
-REMOTE_COMMANDS: Final = ("add", "list", "start", "stop", "remove", "top")
+
 
 
 def main(argv: list[str]) -> int:
@@ -70,10 +69,6 @@ def _is_there(module: str) -> bool:
 
 
 def _what_is_missing(command: str) -> str:
-    if command in REMOTE_COMMANDS:
-        return f"{command!r} speaks to a running client, which this version does not have; 'download' and 'seed' run on their own"
-    if command == "client":
-        return "say what to do: 'demo' shows a swarm, 'download SOURCE --dir DIR' downloads, '--help' lists all commands (this version has no client with a page)"
     return f"this version has no command {command!r}; '--help' lists those that it has"
 
 
@@ -160,12 +155,35 @@ def build_parser() -> argparse.ArgumentParser:
     inspect.add_argument("--html", metavar="FILE", help="draw it there")
     inspect.add_argument("--json", action="store_true", help="for scripts")
 
-    for name in REMOTE_COMMANDS:
-        remote = _add_command(commands, name, f"{name}: to the running client", module="remote")
-        remote.add_argument("arguments", nargs="*")
-        remote.add_argument("--json", action="store_true", help="for scripts")
+    add = _add_remote_command(commands, "add", "give the running client torrents")
+    add.add_argument("sources", nargs="+", metavar="SOURCE", help="a .torrent file, an HTTP(S) URL of one, or a magnet link in quotes")
+    add.add_argument("--dir", metavar="DIR", help="where the files go; below the client's --dir or a --root of it")
+    add.add_argument("--priority", choices=("high", "normal", "low"), default="normal", help="how often it gets its turn")
+    add.add_argument("--stopped", action="store_true", help="do not start it")
+    add.add_argument("--peer", action="append", default=[], metavar="HOST:PORT", help="the IP address and port of a peer to try; may be repeated")
+    add.add_argument("--json", action="store_true", help="for scripts")
+
+    listing = _add_remote_command(commands, "list", "the torrents of the running client")
+    listing.add_argument("--json", action="store_true", help="for scripts")
+
+    for name, summary in (("start", "start torrents"), ("stop", "stop torrents"), ("remove", "take torrents off the list; the data stays")):
+        command = _add_remote_command(commands, name, f"{summary} of the running client")
+        command.add_argument("torrents", nargs="*", metavar="TORRENT", help="an info hash or its beginning, or a name")
+        command.add_argument("--all", action="store_true", help="all that there are")
+        if name == "remove":
+            command.add_argument("--with-data", action="store_true", help="delete their files, too")
+
+    top = _add_remote_command(commands, "top", "torrents, queue and peers of the running client, live")
+    top.add_argument("torrents", nargs="*", metavar="TORRENT", help="whose peers are shown; without it those of the busiest")
 
     _add_command(commands, "test", "run the tests; takes pytest's arguments")
+    return parser
+
+
+def _add_remote_command(commands, name: str, summary: str) -> argparse.ArgumentParser:
+    """A command that speaks to the client that runs on a data folder."""
+    parser = _add_command(commands, name, summary)
+    parser.add_argument("--data", metavar="DIR", help="the data folder of that client, if it is not the usual one")
     return parser
 
 

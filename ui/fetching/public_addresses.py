@@ -16,8 +16,8 @@ def why_not_public(text: str) -> str:
     except ValueError:
         return f"{text!r} is no IP address"
     inner = _embedded(ip)
-    if inner is not None and (reason := why_not_public(str(inner))):
-        return reason
+    if inner is not None:
+        return why_not_public(str(inner))
     if ip.is_loopback:
         return f"{ip} is this machine itself"
     if ip.is_link_local:

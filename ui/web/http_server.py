@@ -22,6 +22,7 @@ STALL_SECONDS: Final = 30.0
 DISCARD_BYTES: Final = 1 << 20                          # of a body that nobody wanted, so that the sender hears why
 DISCARD_SECONDS: Final = 1.0
 PORTION_BYTES: Final = 1 << 16
+MOST_HEADERS: Final = 100                               # browsers send 20; beyond this http.client gives up
 ONCE: Final = ("host", "content-length", "transfer-encoding", "authorization", "origin", "content-type")   # twice they have two readings
 
 
@@ -98,6 +99,8 @@ class BoundedHandler(pywsgi.WSGIHandler):
             if size > MAX_WEB_HEADER_BYTES:
                 raise HeadersTooLarge
             lines.append(line)
+            if len(lines) > MOST_HEADERS:
+                raise HeadersTooLarge
             if line in (b"\r\n", b"\n", b""):
                 break
         headers = pywsgi.headers_factory(io.BytesIO(b"".join(lines)))
@@ -118,7 +121,7 @@ class BoundedHandler(pywsgi.WSGIHandler):
 
     def _handle_client_error(self, error: Exception) -> tuple[str, bytes]:
         if isinstance(error, HeadersTooLarge):
-            return _refusal(431, f"the headers are longer than {MAX_WEB_HEADER_BYTES} bytes")
+            return _refusal(431, f"the headers are longer than {MAX_WEB_HEADER_BYTES} bytes, or more than {MOST_HEADERS}")
         reason = str(error) if isinstance(error, ValueError) and type(error) is ValueError else "its first line or its headers are wrong"
         return _refusal(400, f"that is no HTTP request: {reason}")
 
