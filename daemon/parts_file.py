@@ -226,8 +226,8 @@ class PartsFile:
             with self._opened(create) as fd:
                 return job(fd)
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not create:
-                raise
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)) and not create:
+                raise FileNotFoundError(self.name) from error   # where a file lies in place of the folder, what we write will say so
             raise storage_error(verb, (self.name,), self._folder, error) from None
 
     def _opened(self, create: bool) -> AbstractContextManager[int]:
