@@ -35,6 +35,9 @@ CREATE TABLE torrent (
     folder BLOB NOT NULL,               -- as the file system has it
     priority TEXT NOT NULL,
     start INTEGER NOT NULL,             -- the user wants it to run
+    file_priorities BLOB NOT NULL,      -- one byte a file, empty: all alike
+    sequential INTEGER NOT NULL,
+    first_last_first INTEGER NOT NULL,
     added_at INTEGER NOT NULL,          -- seconds since 1970
     verified BLOB NOT NULL DEFAULT x'', -- bitfield of durable pieces
     recorded_at INTEGER NOT NULL DEFAULT 0,
@@ -54,8 +57,10 @@ CREATE TABLE file (
 CREATE TABLE statistic (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 REMEMBER_TORRENT: Final = """
-INSERT INTO torrent (info_hash, source, folder, priority, start, added_at) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (info_hash) DO UPDATE SET source = excluded.source, folder = excluded.folder, priority = excluded.priority, start = excluded.start
+INSERT INTO torrent (info_hash, source, folder, priority, start, file_priorities, sequential, first_last_first, added_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (info_hash) DO UPDATE SET source = excluded.source, folder = excluded.folder, priority = excluded.priority, start = excluded.start,
+    file_priorities = excluded.file_priorities, sequential = excluded.sequential, first_last_first = excluded.first_last_first
 """
 
 
@@ -68,6 +73,9 @@ class TorrentRow(msgspec.Struct, frozen=True):
     folder: bytes
     priority: str
     start: bool
+    file_priorities: bytes
+    sequential: bool
+    first_last_first: bool
     added_at: int
     verified: bytes
     recorded_at: int
@@ -185,7 +193,8 @@ class ResumeDatabase:
             case m.RememberTorrent():
                 order = fact.order
                 execute(REMEMBER_TORRENT, (
-                    order.metainfo.info.info_hash, printable(order.source), os.fsencode(order.folder), order.priority, order.start, int(time.time()),
+                    order.metainfo.info.info_hash, printable(order.source), os.fsencode(order.folder), order.priority, order.start,
+                    order.selection.priorities, order.selection.sequential, order.selection.first_last_first, int(time.time()),
                 ))
             case m.RememberPieces():
                 self._write_pieces(fact)

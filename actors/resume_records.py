@@ -24,6 +24,7 @@ from protocol.limits import MAX_REMEMBERED_PEERS
 from protocol.metainfo import Metainfo
 from protocol.metainfo_copy import Wishes, metainfo_copy
 from protocol.peer_address import PeerAddress
+from scheduler.file_selection import FileSelection
 
 DATABASE = "resume.sqlite3"
 COPIES = "torrents"
@@ -85,7 +86,8 @@ class ResumeRecords:
             return None
         priority = row.priority if row.priority in m.PRIORITY_WEIGHTS else "normal"
         return m.AddTorrent(
-            metainfo, os.fsdecode(row.folder), row.source, priority=priority, start=bool(row.start), resume=self._resume(metainfo, row, files),
+            metainfo, os.fsdecode(row.folder), row.source, priority=priority, start=row.start, selection=selection_of(metainfo, row),
+            resume=self._resume(metainfo, row, files),
         )
 
     def _resume(self, metainfo: Metainfo, row: TorrentRow, files: list[FileState]) -> ResumeData:
@@ -97,7 +99,7 @@ class ResumeRecords:
             verified, recorded_at, files = b"", 0, []
         num_files = len(metainfo.info.files)
         return ResumeData(
-            verified if recorded_at else b"", recorded_at, bool(row.is_settled), tuple(state for state in files if 0 <= state.file_index < num_files),
+            verified if recorded_at else b"", recorded_at, row.is_settled, tuple(state for state in files if 0 <= state.file_index < num_files),
             row.downloaded, row.uploaded, row.wasted, peers_of(row.peers),
         )
 
@@ -106,7 +108,8 @@ class ResumeRecords:
             metainfo, wishes = self._copies.read(info_hash)
             wishes = wishes or Wishes(os.fsencode(self._default_folder), metainfo.info.name, "normal", start=True)
             priority = wishes.priority if wishes.priority in m.PRIORITY_WEIGHTS else "normal"
-            order = m.AddTorrent(metainfo, os.fsdecode(wishes.folder), wishes.source, priority=priority, start=wishes.start, resume=ResumeData())
+            order = m.AddTorrent(metainfo, os.fsdecode(wishes.folder), wishes.source, priority=priority, start=wishes.start,
+                                 selection=selection_of(metainfo, wishes), resume=ResumeData())
             self._database.write([m.RememberTorrent(order)])
         except StorageError as error:
             self._notices.append(f"a torrent cannot be loaded: {error}")
@@ -123,7 +126,9 @@ class ResumeRecords:
                 self._copies.remove(fact.info_hash)
             elif isinstance(fact, m.RememberTorrent):
                 order = fact.order
-                wishes = Wishes(os.fsencode(order.folder), printable(order.source), order.priority, order.start)
+                chosen = order.selection
+                wishes = Wishes(os.fsencode(order.folder), printable(order.source), order.priority, order.start,
+                                chosen.priorities, chosen.sequential, chosen.first_last_first)
                 self._copies.write(order.metainfo.info.info_hash, metainfo_copy(order.metainfo, wishes))
                 added = True
             elif isinstance(fact, m.RememberSettings) and self._settings_file is not None:
@@ -133,6 +138,15 @@ class ResumeRecords:
         facts = [fact for fact in facts if not isinstance(fact, m.RememberSettings)]
         if facts:
             self._database.write(facts)
+
+
+def selection_of(metainfo: Metainfo, wanted: TorrentRow | Wishes) -> FileSelection:
+    """Which files are wanted; all of them, if what is remembered of that cannot be."""
+    try:
+        selection = FileSelection(wanted.file_priorities, wanted.sequential, wanted.first_last_first)
+    except ValueError:
+        return FileSelection()
+    return selection if selection.fits(len(metainfo.info.files)) else FileSelection()
 
 
 def peers_of(text: str) -> tuple[PeerAddress, ...]:

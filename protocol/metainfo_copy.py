@@ -22,6 +22,9 @@ class Wishes:
     source: str                                         # for messages: what it was added from
     priority: str
     start: bool
+    file_priorities: bytes = b""                        # one byte a file; empty: all alike
+    sequential: bool = False
+    first_last_first: bool = False
 
 
 def metainfo_copy(metainfo: Metainfo, wishes: Wishes) -> bytes:
@@ -37,7 +40,8 @@ def metainfo_copy(metainfo: Metainfo, wishes: Wishes) -> bytes:
     if metainfo.creation_date is not None:
         before[b"creation date"] = metainfo.creation_date
     before[OURS] = {
-        b"folder": wishes.folder, b"priority": _bytes(wishes.priority), b"source": _bytes(wishes.source), b"start": int(wishes.start),
+        b"file priorities": wishes.file_priorities, b"first and last first": int(wishes.first_last_first), b"folder": wishes.folder,
+        b"priority": _bytes(wishes.priority), b"sequential": int(wishes.sequential), b"source": _bytes(wishes.source), b"start": int(wishes.start),
     }
     after = {b"url-list": [_bytes(url) for url in metainfo.web_seeds]} if metainfo.web_seeds else {}
     return b"".join((encode(before)[:-1], b"4:info", metainfo.info.raw, encode(after)[1:]))     # keys in their order: … < info < url-list
@@ -52,10 +56,13 @@ def wishes_of(data: bytes) -> Wishes | None:
     ours = top.get(OURS) if isinstance(top, dict) else None
     if not isinstance(ours, dict):
         return None
-    folder, source, priority, start = (ours.get(key) for key in (b"folder", b"source", b"priority", b"start"))
-    if not (isinstance(folder, bytes) and folder and isinstance(source, bytes) and isinstance(priority, bytes) and start in (0, 1)):
+    texts = [ours.get(key) for key in (b"folder", b"source", b"priority", b"file priorities")]
+    switches = [ours.get(key) for key in (b"start", b"sequential", b"first and last first")]
+    if not all(isinstance(text, bytes) for text in texts) or not texts[0] or not all(switch in (0, 1) for switch in switches):
         return None
-    return Wishes(folder, source.decode("utf-8", "replace"), priority.decode("utf-8", "replace"), bool(start))
+    folder, source, priority, file_priorities = texts
+    start, sequential, first_last_first = map(bool, switches)
+    return Wishes(folder, source.decode("utf-8", "replace"), priority.decode("utf-8", "replace"), start, file_priorities, sequential, first_last_first)
 
 
 def _bytes(text: str) -> bytes:

@@ -13,9 +13,11 @@ from protocol.daemon_messages import FileState
 from protocol.errors import StorageError
 from protocol.metainfo import build_metainfo, parse_metainfo
 from protocol.peer_address import PeerAddress
+from scheduler.file_selection import NORMAL, SKIP, FileSelection
 
 PIECE = 1 << 14
 PEERS = (PeerAddress("192.0.2.1", 6881), PeerAddress("2001:db8::1", 6882))
+CHOSEN = FileSelection(bytes([SKIP, NORMAL]), sequential=True)
 FILES = (FileState(0, 3 * PIECE, 5), FileState(1, 17, -6))
 
 
@@ -61,7 +63,7 @@ class Started:
     def filled(self, number=3):
         """Load, and remember so many torrents."""
         self.load()
-        orders = [order(index, priority="high", start=index % 2 == 0, folder=f"/d{index}") for index in range(number)]
+        orders = [order(index, priority="high", start=index % 2 == 0, folder=f"/d{index}", selection=CHOSEN) for index in range(number)]
         self.write(*map(m.RememberTorrent, orders), *map(pieces, orders))
         return orders
 
@@ -75,7 +77,7 @@ def test_a_new_folder_knows_nothing_and_says_nothing(records):
 
 def test_what_was_wanted_and_found_of_a_torrent_comes_back(records):
     records.load()
-    given = order(priority="low", start=False, folder="/d/\udcff", source="x\udc80.torrent")
+    given = order(priority="low", start=False, folder="/d/\udcff", source="x\udc80.torrent", selection=CHOSEN)
     records.write(
         m.RememberTorrent(given), pieces(given), m.RememberTotals(hash_of(given), 1 << 62, 2, 3), m.RememberPeers(hash_of(given), PEERS),
     )
@@ -165,9 +167,7 @@ def test_a_damaged_database_is_put_aside_and_rebuilt_from_the_copies_with_what_w
     records.current.close()
     damage(records.database)
     loaded = records.load()
-    assert {name: (order.folder, order.priority, order.start) for name, order in loaded.items()} == {
-        order.metainfo.info.name: (order.folder, order.priority, order.start) for order in orders
-    }
+    assert {name: replace(order, resume=None) for name, order in loaded.items()} == {order.metainfo.info.name: order for order in orders}
     assert all(order.resume == ResumeData() for order in loaded.values())       # so everything is checked
     assert len(records.aside()) == 1
     (notice,) = records.notices
@@ -199,6 +199,8 @@ def test_pieces_that_cannot_be_lead_to_a_check_of_that_torrent(records, statemen
 
 @pytest.mark.parametrize(("statement", "key", "value"), [
     ("UPDATE torrent SET priority = 'highest'", "priority", "normal"),
+    ("UPDATE torrent SET file_priorities = x'01'", "selection", FileSelection()),
+    ("UPDATE torrent SET file_priorities = x'0109'", "selection", FileSelection()),
     ("UPDATE torrent SET peers = '[1'", "peers", ()),
     ("UPDATE torrent SET peers = '[\"192.0.2.1:6881\", \"nonsense\"]'", "peers", PEERS[:1]),
 ])
@@ -207,7 +209,7 @@ def test_other_values_that_cannot_be_are_left_out(records, statement, key, value
     records.current.close()
     sql(statement)(records.database)
     loaded = records.load()["t0"]
-    assert (loaded.priority if key == "priority" else loaded.resume.peers) == value
+    assert getattr(loaded.resume if key == "peers" else loaded, key) == value
 
 
 def test_a_damaged_copy_is_named_and_costs_nobody_else_anything(records):

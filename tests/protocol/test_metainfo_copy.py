@@ -9,7 +9,7 @@ from protocol.metainfo import build_metainfo, parse_metainfo
 from protocol.metainfo_copy import Wishes, metainfo_copy, wishes_of
 
 INFO = {b"name": b"debian.iso", b"length": 70_000, b"piece length": 1 << 16, b"pieces": bytes(40), b"source": b"somewhere"}
-WISHES = Wishes(b"/downloads/\xff", "debian.torrent", "high", start=False)
+WISHES = Wishes(b"/downloads/\xff", "debian.torrent", "high", start=False, file_priorities=b"\1\0", sequential=True)
 
 
 def metainfo(**more):
@@ -28,9 +28,8 @@ def test_a_copy_tells_what_was_wanted():
     assert wishes_of(metainfo_copy(metainfo(), WISHES)) == WISHES
 
 
-@given(st.binary(min_size=1), st.text(), st.text(), st.booleans())
-def test_whatever_was_wanted_comes_back(folder, source, priority, start):
-    wishes = Wishes(folder, source, priority, start)
+@given(st.builds(Wishes, st.binary(min_size=1), st.text(), st.text(), st.booleans(), st.binary(), st.booleans(), st.booleans()))
+def test_whatever_was_wanted_comes_back(wishes):
     assert wishes_of(metainfo_copy(metainfo(), wishes)) == wishes
 
 
