@@ -491,6 +491,7 @@ class AddTorrent:
     reply_to: ActorRef | None = None                    # told instead of asked: gets CommandDone
     number: int = 0
     hints: tuple[PeerAddress, ...] = ()                 # peers that a magnet link names
+    selected_files: tuple[int, ...] = ()                # … and indices of files (BEP 53); empty: all. Until the metadata is here: then `selection`
     selection: FileSelection = EVERYTHING               # which of its files, in which order
 
 
@@ -500,6 +501,7 @@ class MetadataKnown:
 
     info_hash: bytes
     metainfo: Metainfo                                  # whole, with the trackers of the link
+    selection: FileSelection                            # what the link or the user chose of its files
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ class Session(EngineActor):
     def _metadata_known(self, message: m.MetadataKnown) -> None:
         entry = self._torrents.get(message.info_hash)
         if entry is not None:
-            entry.order = replace(entry.order, metainfo=message.metainfo)
+            entry.order = replace(entry.order, metainfo=message.metainfo, selection=message.selection)
             self._remember(m.RememberTorrent(entry.order))
             self._on_change(message)
 

@@ -5,7 +5,6 @@ The parts are plain objects: what to do next (scheduler/torrent_life.py), whom i
 (torrent_snapshot.py). It reads no payload, opens no socket and holds no limit but its own number of connections.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import pykka
@@ -17,7 +16,7 @@ from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_grants import TorrentGrants
 from actors.torrent_maintenance import TorrentMaintenance
 from actors.torrent_memory import TorrentMemory
-from actors.torrent_metadata import TorrentMetadata
+from actors.torrent_metadata import TorrentMetadata, known_order
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
 from actors.torrent_snapshot import TorrentSnapshots
@@ -209,11 +208,11 @@ class TorrentActor(EngineActor):
         """Peers sent the metadata. Connections stay and dials under way go on, while what is on disk is checked."""
         self._log.info("metadata_received", name=info.name, size=len(info.raw), elapsed=self.clock() - self._running_since)
         self._info = info
-        self._order = replace(self._order, metainfo=replace(self._order.metainfo, info=info))
+        self._order = known_order(self._order, info)
         for part in (self._progress, self._memory, self._snapshots):
-            part.know(self._order.metainfo)
+            part.know(self._order)
         if self._session is not None:
-            self.post(self._session, m.MetadataKnown(self._info_hash, self._order.metainfo))
+            self.post(self._session, m.MetadataKnown(self._info_hash, self._order.metainfo, self._order.selection))
         if self._life.metadata_known():
             self._stop_asking()
         self._follow_life()

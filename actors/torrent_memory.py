@@ -16,7 +16,6 @@ from actors.torrent_progress import TorrentProgress
 from actors.torrent_surroundings import TorrentSurroundings
 from protocol import daemon_messages as dm
 from protocol.limits import MAX_REMEMBERED_PEERS, METADATA_PART_BYTES
-from protocol.metainfo import Metainfo
 from protocol.peer_address import PeerAddress
 from scheduler.file_selection import FileSelection, piece_wishes
 from scheduler.swarm import Swarm
@@ -66,9 +65,9 @@ class TorrentMemory:
         """Payload bytes, ever."""
         return self._totals[1]
 
-    def know(self, metainfo: Metainfo) -> None:
+    def know(self, order: m.AddTorrent) -> None:
         """Peers sent the metadata of a magnet link."""
-        self._order = replace(self._order, metainfo=metainfo)
+        self._order = order
         self._select()
 
     def _select(self) -> None:

@@ -1,13 +1,16 @@
 """TorrentMetadata: the info dictionary of a magnet link, on its way from the daemon that peers sent it to, and what to say meanwhile."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
+from actors import messages as m
 from actors.snapshots import CONNECTED, QUEUED
 from protocol import daemon_messages as dm
 from protocol.errors import MetainfoError
 from protocol.limits import MAX_METAINFO_BYTES
 from protocol.metainfo import Info, parse_info
+from scheduler.file_selection import NORMAL
 
 
 class TorrentMetadata:
@@ -49,3 +52,14 @@ class TorrentMetadata:
         if self._total:
             return f"metadata: {self._received} of {self._total} bytes, {self._num_peers} peer{'s' * (self._num_peers != 1)} offer{'s' * (self._num_peers == 1)} it"
         return f"no peer has sent the metadata yet: {peers_by_state[CONNECTED]} connected, {peers_by_state[QUEUED]} queued"
+
+
+def known_order(order: m.AddTorrent, info: Info) -> m.AddTorrent:
+    """Return the order with its metadata. The files that the link names are chosen (BEP 53), unless the user chose or there are none of them."""
+    selection, chosen = order.selection, [index for index in order.selected_files if index < len(info.files)]
+    if chosen and not selection.priorities:
+        priorities = bytearray(len(info.files))
+        for index in chosen:
+            priorities[index] = NORMAL
+        selection = replace(selection, priorities=bytes(priorities))
+    return replace(order, metainfo=replace(order.metainfo, info=info), selection=selection)

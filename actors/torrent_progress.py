@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
+from actors import messages as m
 from protocol import daemon_messages as dm
 from protocol.bitfield import Bitfield
-from protocol.metainfo import Metainfo
 from protocol.piece_layout import PieceLayout
 
 LEFT_UNKNOWN_BYTES: Final = 1 << 14                     # what libtorrent says as long as it has no metadata
@@ -30,9 +30,9 @@ class TorrentProgress:
         self._num_unverified = self._num_not_durable = 0    # of the wanted ones, when that are not all
         self._wanted_bytes = self._wanted_verified_bytes = 0
 
-    def know(self, metainfo: Metainfo) -> None:
+    def know(self, order: m.AddTorrent) -> None:
         """The metadata is here: so many pieces there are, and we have none of them yet."""
-        self._layout, self._wanted = metainfo.info.layout, None
+        self._layout, self._wanted = order.metainfo.info.layout, None
         self._set_pieces(Bitfield(self._layout.num_pieces).to_bytes())
 
     def select(self, wanted: Bitfield) -> None:

@@ -7,6 +7,7 @@ it says nothing, for then it is the broker's rule that says no (TorrentQueueStat
 from collections.abc import Iterable
 from dataclasses import replace
 
+from actors import messages as m
 from actors.snapshots import (
     CONNECTED,
     ERROR,
@@ -23,7 +24,7 @@ from actors.torrent_announcing import TorrentAnnouncing
 from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_peers import PeerConnection, TorrentPeers
 from actors.torrent_progress import TorrentProgress
-from protocol.metainfo import Info, Metainfo
+from protocol.metainfo import Info
 from scheduler.swarm import Swarm
 from scheduler.swarm_peer import SwarmPeer
 from scheduler.torrent_life import TorrentLife
@@ -47,9 +48,9 @@ class TorrentSnapshots:
         self._is_fresh = False
         self._changes_with_time = False
 
-    def know(self, metainfo: Metainfo) -> None:
+    def know(self, order: m.AddTorrent) -> None:
         """Peers sent the metadata of a magnet link."""
-        self._info = metainfo.info
+        self._info = order.metainfo.info
         self._is_fresh = False
 
     def forget(self) -> None:

@@ -10,6 +10,7 @@ from actors.snapshots import CHECKING, DOWNLOADING, ERROR, METADATA, STOPPED
 from protocol import daemon_messages as dm
 from protocol.bencoding import encode
 from protocol.metainfo import unknown_metainfo
+from scheduler.file_selection import FileSelection
 from tests.actors.torrent_world import TorrentWorld, address
 
 RAW = encode({b"name": b"x.bin", b"length": 40_000, b"piece length": 16_384, b"pieces": bytes(60)})
@@ -72,6 +73,29 @@ def test_with_the_metadata_it_is_checked_and_downloads_and_keeps_its_connections
     assert (snapshot.name, snapshot.total_bytes, snapshot.num_pieces, snapshot.peers_by_state["connected"]) == ("x.bin", 40_000, 3, 1)
     assert [type(message) for message in world.to_daemon()] == [dm.StartTorrent]
     assert world.broker.take(m.RequestConnections)
+
+
+def three_files() -> bytes:
+    files = [{b"length": 20_000, b"path": [name]} for name in (b"a", b"b", b"c")]
+    return encode({b"files": files, b"name": b"folder", b"piece length": 16_384, b"pieces": bytes(80)})
+
+
+@pytest.mark.parametrize(("selected", "chosen"), [((), b""), ((1,), b"\0\2\0"), ((0, 2), b"\2\0\2"), ((2, 9), b"\0\0\2"), ((9,), b"")])
+def test_the_files_that_a_link_chooses_are_wanted_and_no_others_if_there_are_any_of_them(selected, chosen):
+    raw = three_files()
+    info_hash = hashlib.sha1(raw).digest()
+    world = fetching(metainfo=unknown_metainfo(info_hash, "a name", (), ()), selected_files=selected)
+    world.tell(part(raw, info_hash))
+    assert world.to_daemon(dm.AddTorrent)[0].file_priorities == chosen
+    assert world.session.take(m.MetadataKnown)[0].selection.priorities == chosen
+
+
+def test_the_users_own_choice_of_files_comes_before_the_links():
+    raw = three_files()
+    info_hash = hashlib.sha1(raw).digest()
+    world = fetching(metainfo=unknown_metainfo(info_hash, "a name", (), ()), selected_files=(1,), selection=FileSelection(b"\2\0\0"))
+    world.tell(part(raw, info_hash))
+    assert world.to_daemon(dm.AddTorrent)[0].file_priorities == b"\2\0\0"
 
 
 def test_metadata_that_cannot_be_used_is_an_error_that_says_why():

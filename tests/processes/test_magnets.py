@@ -1,5 +1,10 @@
 """`download MAGNET`: what the user sees, from hostile peers too. Others clients: tests/interop/test_magnets.py."""
 
+import hashlib
+import os
+import random
+import signal
+
 import pytest
 
 from tests.processes.evenswarm_process import EvenswarmProcess
@@ -7,7 +12,7 @@ from tests.processes.fake_peer import UNCHOKE, frame
 from tests.processes.metadata_peer import MetadataWirePeer, data, says_metadata
 from tests.processes.test_daemon_transfers import raw_info
 from tests.processes.test_two_clients import address_of, assert_has, seed_of
-from tests.processes.torrent_files import make_torrent
+from tests.processes.torrent_files import bencode, make_torrent
 from tests.processes.wire_peer import HAVE_ALL, in_background, listen
 
 
@@ -80,8 +85,6 @@ def test_endless_and_oversized_metadata_end_in_nothing_but_a_closed_or_an_unused
 
 
 def test_metadata_that_cannot_be_used_ends_that_torrent_with_the_reason(tmp_path):
-    import hashlib
-
     raw = b"d6:lengthi5e4:name2:..12:piece lengthi16384e6:pieces20:" + bytes(20) + b"e"
     info_hash = hashlib.sha1(raw).digest()
     listener = listen()
@@ -105,9 +108,6 @@ def test_a_stop_while_metadata_is_awaited_is_quick_and_clean(tmp_path, torrent):
 
 
 def test_the_daemons_death_while_metadata_is_awaited_costs_nothing_but_the_connections(tmp_path, torrent):
-    import os
-    import signal
-
     with seed_of(tmp_path, torrent) as seed:
         listener = listen()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
@@ -115,8 +115,8 @@ def test_the_daemons_death_while_metadata_is_awaited_costs_nothing_but_the_conne
             MetadataWirePeer.meet(listener, torrent.info_hash)
             client.wait_for("peer_connected")
             os.kill(client.daemon_pids()[0], signal.SIGKILL)
-            client.wait_for("daemon_ended")
-            client.wait_for("metadata_wanted", after=len(client.events))
+            ended = client.wait_for("daemon_ended")
+            client.wait_for("metadata_wanted", after=client.events.index(ended))
             assert address_of(seed)
 
 
@@ -139,3 +139,20 @@ def test_show_prints_the_link_of_a_torrent_and_what_is_in_a_link(tmp_path, torre
         assert client.wait() == 0
     for text in ("payload.bin", torrent.info_hash.hex(), "1.2.3.4:5", "http://a/b"):
         assert text in client.said()
+
+
+def test_the_files_that_a_link_chooses_are_downloaded_and_no_others(tmp_path):
+    one, other = [random.Random(seed).randbytes(100_000) for seed in (1, 2)]
+    pieces = b"".join(hashlib.sha1((one + other)[start:start + 16_384]).digest() for start in range(0, 200_000, 16_384))
+    files = [{"length": 100_000, "path": ["one"]}, {"length": 100_000, "path": ["other"]}]
+    info = {"files": files, "name": "folder", "piece length": 16_384, "pieces": pieces}
+    (tmp_path / "folder.torrent").write_bytes(bencode({"info": info}))
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "one").write_bytes(one)
+    (tmp_path / "folder" / "other").write_bytes(other)
+    with EvenswarmProcess(tmp_path, "seed", str(tmp_path / "folder.torrent"), "--dir", str(tmp_path), "--listen", "127.0.0.1:0", "--offline") as seed:
+        link = f"magnet:?xt=urn:btih:{hashlib.sha1(bencode(info)).hexdigest()}&so=1&x.pe={address_of(seed)}"
+        with download(tmp_path / "d", link) as client:
+            assert client.wait() == 0, client.said()
+    assert (tmp_path / "d" / "folder" / "other").read_bytes() == other
+    assert not (tmp_path / "d" / "folder" / "one").exists()

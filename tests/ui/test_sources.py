@@ -6,12 +6,12 @@ from protocol.errors import MagnetError, MetainfoError, StorageError
 from protocol.limits import MAX_METAINFO_BYTES
 from ui.commands import sources
 
-
 LINK = "magnet:?xt=urn:btih:" + "a" * 40
 
 
 def test_a_magnet_link_tells_hash_name_trackers_and_peers():
-    metainfo, hints = sources.read_source(LINK + "&dn=x&tr=http://a/1&tr=udp://b:2&x.pe=127.0.0.1:5&x.pe=host:6")
+    metainfo, hints, selected_files = sources.read_source(LINK + "&dn=x&tr=http://a/1&tr=udp://b:2&x.pe=127.0.0.1:5&x.pe=host:6&so=0,2-3")
+    assert selected_files == (0, 2, 3)
     assert (metainfo.info.info_hash.hex(), metainfo.info.name, metainfo.tiers) == ("a" * 40, "x", (("http://a/1",), ("udp://b:2",)))
     assert [str(peer) for peer in hints] == ["127.0.0.1:5"]
     assert not metainfo.info.is_known

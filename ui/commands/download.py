@@ -29,17 +29,17 @@ def run(arguments: argparse.Namespace) -> int:
     found, failed = read_sources(arguments.sources, read_source)
     if not found:
         return EXIT_FAILED
-    selections = {metainfo.info.info_hash: selection_of(arguments, metainfo.info, len(found)) for _, (metainfo, _) in found}
+    selections = {metainfo.info.info_hash: selection_of(arguments, metainfo.info, len(found)) for _, (metainfo, *_) in found}
     with running_engine(arguments) as engine_run, progress_view(engine_run.engine.view, len(found)) as view:
         for address in engine_run.engine.addresses:
             if not address.port:
                 view.complain(f"{why_not_listening(arguments, address)}; it goes on, but no peer can dial us")
-        for source, (metainfo, hints) in found:
+        for source, (metainfo, hints, selected_files) in found:
             selection = selections[metainfo.info.info_hash]
-            order = m.AddTorrent(metainfo, folder, source, peers, hints=hints, selection=selection)
+            order = m.AddTorrent(metainfo, folder, source, peers, hints=hints, selected_files=selected_files, selection=selection)
             if not engine_run.engine.add(order):
                 view.say(f"{printable(source)}: is the same torrent as another one here, taken once")
-        await_end(engine_run, view, {metainfo.info.info_hash: metainfo.info.name for _, (metainfo, _) in found}, seed=arguments.seed)
+        await_end(engine_run, view, {metainfo.info.info_hash: metainfo.info.name for _, (metainfo, *_) in found}, seed=arguments.seed)
     if engine_run.interrupted and not arguments.seed:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if failed or errors_of(engine_run) else 0

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from protocol.errors import MagnetError, MetainfoError, StorageError
 from protocol.limits import MAX_METAINFO_BYTES
@@ -18,12 +19,21 @@ def is_magnet(source: str) -> bool:
     return source.lower().startswith("magnet:")
 
 
-def read_source(source: str) -> tuple[Metainfo, tuple[PeerAddress, ...]]:
-    """Return what is known of the torrent, of a magnet link little, and peers that the link names. Raises as `read_metainfo`."""
+class Source(NamedTuple):
+    """What is known of a torrent; of a magnet link that is little, but it may name peers and choose files (by index)."""
+
+    metainfo: Metainfo
+    hints: tuple[PeerAddress, ...] = ()
+    selected_files: tuple[int, ...] = ()
+
+
+def read_source(source: str) -> Source:
+    """Raises as `read_metainfo`."""
     if not is_magnet(source):
-        return read_metainfo(source), ()
+        return Source(read_metainfo(source))
     magnet = parse_magnet(source)
-    return unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds), magnet.peer_addresses
+    metainfo = unknown_metainfo(magnet.info_hash, magnet.name, magnet.trackers, magnet.web_seeds)
+    return Source(metainfo, magnet.peer_addresses, magnet.selected_files)
 
 
 def read_metainfo(source: str) -> Metainfo:
