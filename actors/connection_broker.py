@@ -14,6 +14,7 @@ import pykka
 from actors import messages as m
 from actors.connection_queue_stats import connection_queue_stats
 from actors.engine_actor import DelayedMessage, EngineActor
+from actors.half_open_board import HalfOpenBoard
 from actors.snapshots import ConnectionQueueStats, FlowStats
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.grant_ledger import Grant
@@ -34,6 +35,7 @@ class ConnectionBroker(EngineActor):
         super().__init__(session, **engine)
         self._flow_stats = flow_stats
         self._queue = ConnectionQueue(settings, self.clock())
+        self._board = HalfOpenBoard(self._queue.ledger)
         self._torrents: dict[bytes, pykka.ActorRef] = {}
         self._slowdowns_said = 0
         self._timer: DelayedMessage | None = None
@@ -43,9 +45,10 @@ class ConnectionBroker(EngineActor):
         self.give_way()
         match message:
             case m.RequestConnections():      self._request_connections(message)
-            case m.AttemptStarted():          self._queue.attempt_started(message.grant_id, self.clock())
+            case m.AttemptStarted():          self._attempt_started(message)
+            case m.AttemptChanged():          return self._board.changed(message, self.clock())
             case m.AttemptEnded():            self._attempt_ended(message)
-            case m.ConnectionClosed():        self._queue.connection_closed(message.grant_id, self.clock())
+            case m.ConnectionClosed():        self._connection_closed(message)
             case m.SlotDeclined():            self._slot_declined(message)
             case m.DrainDue():                self._drain_due(message)
             case m.ReserveIncoming():         self._reserve_incoming(message)
@@ -88,7 +91,17 @@ class ConnectionBroker(EngineActor):
         if dropped:
             self._log.info("requests_cancelled", info_hash=message.info_hash, dropped=dropped)
 
+    def _attempt_started(self, message: m.AttemptStarted) -> None:
+        now = self.clock()
+        self._queue.attempt_started(message.grant_id, now)
+        self._board.started(message, now)
+
+    def _connection_closed(self, message: m.ConnectionClosed) -> None:
+        self._queue.connection_closed(message.grant_id, self.clock())
+        self._board.ended(message.grant_id)
+
     def _attempt_ended(self, message: m.AttemptEnded) -> None:
+        self._board.ended(message.grant_id)
         self._queue.attempt_ended(
             message.grant_id, message.outcome, self.clock(), message.answered_in, message.answered_in_before,
         )
@@ -166,7 +179,7 @@ class ConnectionBroker(EngineActor):
             self._log.info("connecting_resumed", reason=message.reason, still_paused="; ".join(self._queue.rules.pauses))
 
     def _get_connection_queue_stats(self, message: m.GetConnectionQueueStats) -> ConnectionQueueStats:
-        stats = connection_queue_stats(self._queue, self.clock(), self._flow_stats())
+        stats = connection_queue_stats(self._queue, self.clock(), self._flow_stats(), self._board.dials())
         if message.reply_to is not None:
             self.post(message.reply_to, stats)
         return stats

@@ -3,17 +3,21 @@
 import itertools
 import math
 
-from actors.snapshots import ConnectionQueueStats, FlowStats, TorrentQueueStats
+from actors.snapshots import ConnectionQueueStats, DialView, FlowStats, TorrentQueueStats
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.queued_torrent import QueuedTorrent
+from scheduler.refusal import NOT_ITS_TURN, RATE, Refusal
 
 NUM_NEXT_UP = 20                                        # as many as a panel shows
+TURN_RULES = (RATE, NOT_ITS_TURN)                       # nothing but other torrents' turns
 
 
-def connection_queue_stats(queue: ConnectionQueue, now: float, flows: dict[str, FlowStats] | None = None) -> ConnectionQueueStats:
+def connection_queue_stats(
+    queue: ConnectionQueue, now: float, flows: dict[str, FlowStats] | None = None, dials: tuple[DialView, ...] = (),
+) -> ConnectionQueueStats:
     """Return the ledger, the limits and what binds each torrent at the moment `now`. Looks at all torrents.
 
-    `flows`: what there is to say of other new flows.
+    `flows`: what there is to say of other new flows. `dials`: what the half-open slots are used for.
     """
     ledger, limits, bucket, control = queue.ledger, queue.rules.limits, queue.rules.bucket, queue.rules.control
     slowdown = control.last_slowdown
@@ -41,7 +45,7 @@ def connection_queue_stats(queue: ConnectionQueue, now: float, flows: dict[str, 
         slowdowns=control.num_slowdowns, slowed_by=slowdown.reason if slowdown else "",
         slowed_before=queue.seconds_since(slowdown.at, now) if slowdown else None,
         router_flows=queue.num_unanswered(now) + ledger.count.connected, router_flows_limit=queue.rules.most_flows,
-        idle_offered=len(queue.idle), idle_closed=queue.idle.num_closed, flows=flows or {},
+        idle_offered=len(queue.idle), idle_closed=queue.idle.num_closed, flows=flows or {}, dials=dials,
     )
 
 
@@ -52,5 +56,10 @@ def _torrent_queue_stats(queue: ConnectionQueue, torrent: QueuedTorrent, now: fl
         granted=torrent.account.granted, waiting_for=queue.waited(torrent, now),
         is_finished=torrent.is_finished, granted_last_minute=torrent.recent.granted,
         share_last_minute=torrent.recent.granted / max(queue.record.granted, 1), lag=queue.record.lag(torrent),
-        binding=refusal.rule if refusal else "", why=refusal.sentence(turn_in, queue.num_waiting) if refusal else "",
+        binding=refusal.rule if refusal else "", why=_sentence(refusal, turn_in, queue.num_waiting, torrent.is_finished) if refusal else "",
     )
+
+
+def _sentence(refused: Refusal, turn_in: float, num_waiting: int, is_finished: bool) -> str:
+    sentence = refused.sentence(turn_in, num_waiting)
+    return f"complete: dials one turn in ten; {sentence}" if is_finished and refused.rule in TURN_RULES else sentence

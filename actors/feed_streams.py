@@ -1,149 +1,80 @@
-"""FeedStreams: what each viewer has, and the event that brings it up to date. The seam between UIFeed and the web process.
+"""FeedStreams: the viewers of the web process as subscribers of UIFeed, and the events that they get.
 
-A viewer gets a snapshot, then differences, each made when the one before was taken: nothing waits in a queue, and a slow viewer gets
-fewer and larger ones. What it has is kept for a while after its connection broke; if it comes back and names the last event
-(Last-Event-ID), it goes on from there.
+Each has at most one difference under way, so nothing waits in a queue and a slow viewer gets fewer and larger ones. Nothing is kept of what
+a viewer has but a version. It is in the id of the event: who comes back and names the last one (Last-Event-ID) goes on from there, if the
+feed remembers that version, and has a snapshot otherwise.
 
-An event of torrents holds the fields that changed, one of peers whole rows. Seconds that pass by themselves (since, until, next try)
-are sent with a row that changed otherwise; whoever shows them counts on.
+An event holds the fields of torrents and of the queue that changed, whole rows of peers that changed, and for those of which only the
+figures did, these. Nothing is sent because time passes: moments are on the clock that `now` tells.
 """
 
 import secrets
-from collections import OrderedDict
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from actors.api_views import queue_row, torrent_row
-from actors.snapshots import DisplayPeer, FeedView, TorrentSnapshot
+from actors import messages as m
+from actors.api_views import difference_event
+from actors.snapshots import FeedDifference
+from protocol.limits import MAX_VIEWED_TORRENTS
 from protocol.web_messages import DIFFERENCE, SNAPSHOT
 
-MAX_KEPT: Final = 8                                     # viewers whose connection broke; each costs a table of references
-
 Send = Callable[[int, str, str, bytes], None]           # number, name, event id, body
-
-
-class Viewed:
-    """What one viewer has."""
-
-    def __init__(self, peers_of: tuple[bytes, ...]) -> None:
-        self.peers_of = peers_of
-        self.event_id = ""                              # of the last event; '' = it has nothing
-        self.torrents: dict[bytes, dict[str, Any]] = {}
-        self.peers: dict[bytes, dict[str, tuple]] = {}  # info hash → key → what_counts
-        self.queue: dict[str, Any] | None = None
-        self.is_ready = True                            # it took the last event
-
-    def update(self, rows: dict[bytes, dict[str, Any]], view: FeedView, queue: dict[str, Any] | None) -> dict[str, Any]:
-        """Return what changed since the last event; empty when nothing did."""
-        changed = [_changes(self.torrents.get(info_hash, {}), row) for info_hash, row in rows.items() if self.torrents.get(info_hash) is not row]
-        removed = [info_hash.hex() for info_hash in self.torrents if info_hash not in rows]
-        self.torrents = dict(rows)
-        event: dict[str, Any] = {}
-        if changed := [change for change in changed if len(change) > 1]:
-            event["torrents"] = changed
-        if removed:
-            event["removed"] = removed
-        if queue is not None and (part := {key: value for key, value in queue.items() if self.queue is None or self.queue[key] != value}):
-            event["queue"] = part
-            self.queue = queue
-        if peers := self._peers(view):
-            event["peers"] = peers
-        return event
-
-    def _peers(self, view: FeedView) -> dict[str, Any]:
-        wanted = {snapshot.info_hash: snapshot for snapshot in view.torrents if snapshot.info_hash in self.peers_of}
-        event = {}
-        for info_hash, snapshot in wanted.items():
-            had, has = self.peers.get(info_hash, {}), {peer.key: what_counts(peer) for peer in snapshot.peers}
-            changed = [peer for peer in snapshot.peers if had.get(peer.key) != has[peer.key]]
-            removed = [key for key in had if key not in has]
-            if changed or removed:
-                event[info_hash.hex()] = {"changed": changed, "removed": removed}
-            self.peers[info_hash] = has
-        for info_hash in [known for known in self.peers if known not in wanted]:
-            del self.peers[info_hash]
-        return event
-
-
-def what_counts(peer: DisplayPeer) -> tuple:
-    """A row without the seconds that pass by themselves."""
-    record = peer.swarm_peer
-    return (
-        peer.state, peer.attempt, peer.reason, peer.connection, record.source, record.failures, record.last_error, record.ban_reason,
-        record.client_name, record.downloaded, record.uploaded,
-    )
-
-
-def _changes(had: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key == "info_hash" or key not in had or had[key] != value}
+MAX_VERSION_DIGITS: Final = 15                          # of an id that a client names
 
 
 class FeedStreams:
-    """All viewers. True while there is one."""
+    """All viewers, each by its number. `ask_feed` takes a message for UIFeed; `subscriber` is who gets its answers."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, ask_feed: Callable[[Any], None], subscriber: Any) -> None:
         self._send = send
-        self._viewers: dict[int, Viewed] = {}
-        self._kept: OrderedDict[str, Viewed] = OrderedDict()        # by the last event's id
-        self._rows: dict[bytes, tuple[TorrentSnapshot, dict[str, Any]]] = {}    # made once, for all viewers
+        self._ask_feed = ask_feed
+        self._subscriber = subscriber
+        self._peers_of: dict[int, tuple[bytes, ...]] = {}
         self._run = secrets.token_hex(4)                # ids of an earlier run of the client mean nothing
-        self._last_number = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._viewers)
-
-    @property
-    def peers_of(self) -> set[bytes]:
-        """The torrents whose peers somebody looks at."""
-        return {info_hash for viewer in self._viewers.values() for info_hash in viewer.peers_of}
+        self._made: tuple[tuple[int, int, tuple[bytes, ...]], bytes] | None = None  # the last body: viewers mostly look at the same
 
     def open(self, number: int, peers_of: list[bytes], last_event_id: str) -> None:
         """A viewer came, perhaps back."""
-        kept = self._kept.pop(last_event_id, None)
-        self._viewers[number] = kept if kept is not None and kept.peers_of == tuple(peers_of) else Viewed(tuple(peers_of))
-        self._viewers[number].is_ready = True
+        wanted = self._peers_of[number] = tuple(peers_of[:MAX_VIEWED_TORRENTS])
+        self._ask_feed(m.Subscribe(self._subscriber, number, wanted, self._version_in(last_event_id, wanted)))
 
     def taken(self, number: int) -> None:
         """It has the last event."""
-        if viewer := self._viewers.get(number):
-            viewer.is_ready = True
+        if number in self._peers_of:
+            self._ask_feed(m.FeedTaken(self._subscriber, number))
 
     def close(self, number: int) -> None:
         """It is gone, perhaps for a moment."""
-        viewer = self._viewers.pop(number, None)
-        if viewer is not None and viewer.event_id:
-            self._kept[viewer.event_id] = viewer
-            while len(self._kept) > MAX_KEPT:
-                self._kept.popitem(last=False)
+        if self._peers_of.pop(number, None) is not None:
+            self._ask_feed(m.Unsubscribe(self._subscriber, number))
 
     def close_all(self) -> None:
         """The web process died."""
-        for number in list(self._viewers):
+        for number in list(self._peers_of):
             self.close(number)
 
-    def update(self, view: FeedView) -> None:
-        """Bring those up to date that are ready for it."""
-        if view.queue is None or not any(viewer.is_ready for viewer in self._viewers.values()):
-            return                                      # the first view comes before anything was gathered
-        self._rows = {
-            snapshot.info_hash: known if (known := self._rows.get(snapshot.info_hash)) and known[0] is snapshot else (snapshot, torrent_row(snapshot))
-            for snapshot in view.torrents
-        }
-        rows, queue = {info_hash: row for info_hash, (_, row) in self._rows.items()}, queue_row(view.queue)
-        for number, viewer in self._viewers.items():
-            if viewer.is_ready:
-                self._update(number, viewer, rows, view, queue)
-
-    def _update(self, number: int, viewer: Viewed, rows: dict[bytes, dict[str, Any]], view: FeedView, queue: dict[str, Any]) -> None:
-        is_first = not viewer.event_id
-        event = viewer.update(rows, view, queue)
-        if not event and not is_first:
+    def difference(self, difference: FeedDifference) -> None:
+        """UIFeed says what changed."""
+        peers_of = self._peers_of.get(difference.number)
+        if peers_of is None:
             return
-        if is_first:
-            event = {"torrents": [], "queue": {}, "peers": {}} | event
-        self._last_number += 1
-        viewer.event_id = f"{self._run}-{self._last_number}"
-        viewer.is_ready = False
-        self._send(number, SNAPSHOT if is_first else DIFFERENCE, viewer.event_id, msgspec.json.encode({"version": self._last_number, **event}))
+        key = difference.from_version, difference.to_version, peers_of
+        if self._made is None or self._made[0] != key:
+            self._made = key, msgspec.json.encode(difference_event(difference))
+        name = DIFFERENCE if difference.from_version else SNAPSHOT
+        self._send(difference.number, name, self._event_id(difference.to_version, peers_of), self._made[1])
+
+    def _event_id(self, version: int, peers_of: tuple[bytes, ...]) -> str:
+        return f"{self._run}-{version}-{zlib.crc32(b''.join(peers_of)):08x}"
+
+    def _version_in(self, event_id: str, peers_of: tuple[bytes, ...]) -> int:
+        """Return the version that an id of this run names, for the same peers; 0 for any other text."""
+        _, _, rest = event_id.partition("-")
+        digits = rest.partition("-")[0]
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= MAX_VERSION_DIGITS):
+            return 0
+        version = int(digits)
+        return version if event_id == self._event_id(version, peers_of) else 0

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocol.daemon_messages import OUTCOMES
+from protocol.limits import MAX_VIEWED_TORRENTS
 from scheduler.file_selection import EVERYTHING, FileSelection
 
 if TYPE_CHECKING:                                       # importing a message must not import pykka
     from pykka import ActorRef
 
     from actors.resume_data import ResumeData
-    from actors.snapshots import TorrentSnapshot
+    from actors.snapshots import PeerDifference, TorrentSnapshot
     from protocol.daemon_messages import FileState
     from protocol.metainfo import Metainfo
     from protocol.peer_address import PeerAddress
@@ -89,6 +90,16 @@ class AttemptStarted:
 
     grant_id: int
     peer: str                                           # "ip:port", "[ipv6]:port"
+    timeout: float = 0.0                                # seconds, for the half-open board
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptChanged:
+    """For the half-open board, no rule looks at it: TCP is connected and the handshake began, or the timeout of the dial is another one."""
+
+    grant_id: int
+    is_handshaking: bool
+    timeout: float                                      # seconds from when this state began
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +330,8 @@ class GetTorrentSnapshot:
     """Asked (returns TorrentSnapshot), or told with `reply_to`, which then gets SnapshotTaken."""
 
     reply_to: ActorRef | None = None
-    with_peers: bool = True
+    with_peers: bool = True                             # all rows of peers, in the snapshot
+    rows_from: int | None = None                        # the version of the rows that the asker has, 0 = none: tell what changed since; None: no rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -800,6 +812,40 @@ class SnapshotTaken:
 
     snapshot: TorrentSnapshot
     changes_with_time: bool = False                     # it says a time that passes by itself
+    rows: PeerDifference | None = None                  # when they were asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Somebody looks from now on. FeedDifference follows to `subscriber`, at most twice a second, each after FeedTaken of the one before.
+
+    Repeated with the same number: it looks at something else, and has `from_version` of that.
+    """
+
+    subscriber: ActorRef
+    number: int                                         # chosen by the subscriber
+    peers_of: tuple[bytes, ...] = ()                    # info hashes of the torrents whose peers are looked at as well
+    from_version: int = 0                               # what it has, of the same `peers_of`; 0 = nothing
+
+    def __post_init__(self) -> None:
+        if len(self.peers_of) > MAX_VIEWED_TORRENTS:
+            raise ValueError(f"Subscribe.peers_of names {len(self.peers_of)} torrents, at most {MAX_VIEWED_TORRENTS}")
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTaken:
+    """The subscriber has applied the last difference. Until it says so it gets none, and costs nothing."""
+
+    subscriber: ActorRef
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """It looks no more."""
+
+    subscriber: ActorRef
+    number: int
 
 
 # ── to WebLink ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from protocol.metainfo import Metainfo
@@ -17,12 +19,15 @@ STOPPED, CHECKING, METADATA, DOWNLOADING, SEEDING, ERROR = "stopped", "checking"
 TORRENT_STATES = (STOPPED, CHECKING, METADATA, DOWNLOADING, SEEDING, ERROR)
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionView:
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """Base of what there are thousands of: ten times as cheap to make as a dataclass, and no work for the garbage collector."""
+
+
+class ConnectionView(Row):
     """Live figures of a connection."""
 
     client_name: str
-    progress: float                                     # 0 to 1: what the peer has
+    progress: float                                     # 0 to 1: what the peer has, cut to 4 digits; 1 only when that is true
     download_rate: int                                  # bytes per second
     upload_rate: int
     downloaded: int                                     # bytes
@@ -32,8 +37,7 @@ class ConnectionView:
     incoming: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SwarmPeerView:
+class SwarmPeerView(Row):
     """The record of an address."""
 
     source: str
@@ -43,13 +47,29 @@ class SwarmPeerView:
     next_try_in: float | None                           # seconds; None: now, or never (banned)
     ban_reason: str
     client_name: str
-    downloaded: int
+    downloaded: int                                     # over its life, this connection too
     uploaded: int
 
 
-@dataclass(frozen=True, slots=True)
-class DisplayPeer:
-    """A row of the peer table, from the moment that the engine thinks of the peer."""
+class AttemptView(Row):
+    """An attempt that is over. Phases in seconds."""
+
+    number: int                                         # of our dials at this address, from 1; 0 = it dialled us
+    ended_at: float                                     # moment
+    waited: float                                       # for a slot
+    connecting: float
+    handshaking: float
+    connected: float                                    # how long the connection lasted; 0 = there was none
+    outcome: str                                        # one of protocol.daemon_messages.OUTCOMES
+    reason: str
+
+
+class DisplayPeer(Row):
+    """A row of the peer table, from the moment that the engine thinks of the peer.
+
+    Moments (`…_at`) are seconds on the engine's monotonic clock; whatever carries rows tells what that shows `now`, so a page counts
+    on by itself. Seconds are those at the time when the row was made.
+    """
 
     key: str                                            # "ip:port", "[ipv6]:port"
     ip: str
@@ -61,6 +81,47 @@ class DisplayPeer:
     reason: str
     connection: ConnectionView | None
     swarm_peer: SwarmPeerView
+    since_at: float = 0.0
+    until_at: float | None = None
+    # Phases of this round in seconds, of the last one while it is failed; the one that lasts counts on from `since_at`
+    waited: float = 0.0                                 # for a slot
+    connecting: float = 0.0
+    handshaking: float = 0.0
+    place: int = 0                                      # of the torrent's candidates, 1 is dialled next; 0: it is none, or further behind
+    history: tuple[AttemptView, ...] = ()               # the newest last
+    is_gone: bool = False                               # not counted: the row stays until it was shown for a second
+
+
+class PeerDifference(Row):
+    """What changed between two versions of a torrent's rows of peers."""
+
+    from_version: int                                   # 0: these are all the rows
+    to_version: int
+    changed: tuple[DisplayPeer, ...] = ()               # new ones too
+    moving: tuple[DisplayPeer, ...] = ()                # of these only the figures of the connection, and the bytes, changed
+    removed: tuple[str, ...] = ()                       # keys
+
+
+class DialView(Row):
+    """A slot of the half-open board: a dial or its handshake under way. Moments as in DisplayPeer."""
+
+    grant_id: int
+    info_hash: bytes
+    peer: str                                           # key of its row
+    state: str                                          # CONNECTING or HANDSHAKING
+    since_at: float                                     # in that state
+    until_at: float                                     # when its timeout ends
+
+
+class TorrentTurn(Row):
+    """A torrent's part of the queue, for its row."""
+
+    place: int                                          # in the ring, 1 is next; 0: it is not among the first, or asks for nothing
+    pending: int
+    half_open: int
+    granted_last_minute: int
+    lag: float                                          # see TorrentQueueStats
+    waiting_since_at: float | None                      # moment; None: it does not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +146,9 @@ class TorrentSnapshot:
     tracker_error: str
     why: str                                            # "why is it not connecting?"; '' when it need not or does
     peers: tuple[DisplayPeer, ...] = ()
-    wanted_bytes: int = 0                               # of the pieces that the user wants, and of these the verified ones
-    wanted_verified_bytes: int = 0
+    why_rule: str = ""                                  # the rule that says no: one of scheduler.refusal.RULES; '' = none does
+    why_until: float | None = None                      # moment at which that ends by itself, as in DisplayPeer; None: it takes an event
+    turn: TorrentTurn | None = None                     # from the broker; None: it has not told yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +221,7 @@ class ConnectionQueueStats:
     idle_offered: int = 0                               # connections that may be closed when places are needed
     idle_closed: int = 0                                # since the start
     flows: dict[str, FlowStats] = field(default_factory=dict)   # by kind: announce, goodbye
+    dials: tuple[DialView, ...] = ()                    # each half-open slot, in the order in which they began
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +232,21 @@ class FeedView:
     torrents: tuple[TorrentSnapshot, ...]
     queue: ConnectionQueueStats | None
     age: float = 0.0                                    # seconds since all of this was true; infinite before the first gathering
+    now: float = 0.0                                    # what the engine's clock shows
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDifference:
+    """What changed between two versions of what a subscriber looks at. Applied to the first, it gives the second."""
+
+    number: int                                         # of the subscription
+    from_version: int                                   # 0: this is everything, what was known before is not needed
+    to_version: int
+    now: float                                          # what the engine's clock shows: moments in rows are on the same
+    torrents: tuple[dict[str, Any], ...] = ()           # info_hash, and the fields of TorrentSnapshot that differ
+    removed: tuple[bytes, ...] = ()                     # info hashes
+    queue: dict[str, Any] = field(default_factory=dict)  # the fields of ConnectionQueueStats that differ, without `torrents`
+    peers: dict[bytes, PeerDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

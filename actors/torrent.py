@@ -64,7 +64,7 @@ class TorrentActor(EngineActor):
         self._maintenance = TorrentMaintenance(self._around, self._swarm, self._announcing.announce_now)
         self._grants = TorrentGrants(self._around, self._life, self._swarm, self._peers, self._maintenance)
         self._stopping = TorrentStop(self._around, self.call_later, self._leave)
-        self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing, self._metadata)
+        self._snapshots = TorrentSnapshots(info, self._life, self._swarm, self._peers, self._progress, self._announcing, self._maintenance, self._metadata)
         self._port = 0                                  # where its daemon listens
         self._maintenance_timer: DelayedMessage | None = None
         self._maintenance_is_posted = False
@@ -389,10 +389,11 @@ class TorrentActor(EngineActor):
 
     def _get_torrent_snapshot(self, message: m.GetTorrentSnapshot) -> TorrentSnapshot | None:
         snapshot, changes_with_time = self._snapshots.take(
-            self.clock(), self._room, self._settings.torrent_connection_limit, self._maintenance.is_active, message.with_peers,
+            self.clock(), self._room, self._settings.torrent_connection_limit, message.with_peers,
         )
         if message.reply_to is None:
             return snapshot
         self._told_changed = False
-        self.post(message.reply_to, m.SnapshotTaken(snapshot, changes_with_time))
+        rows = self._snapshots.take_rows(message.rows_from, self.clock())
+        self.post(message.reply_to, m.SnapshotTaken(snapshot, changes_with_time, rows))
         return None

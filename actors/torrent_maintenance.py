@@ -2,7 +2,7 @@
 
 It asks at once when something made a slot useful, and states its level again after 0.5, 1, 1, 2, 2, then every 5 seconds, should the
 broker have lost it. Whoever has room but nobody to dial sleeps until the first backoff ends; whoever has neither sleeps until
-something happens: there is no timer that finds nothing to do.
+something happens: there is no timer that finds nothing to do. The rule that keeps it from asking is the one that viewers are told.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,10 @@ from typing import Final
 
 from actors import messages as m
 from actors.torrent_surroundings import TorrentSurroundings
+from scheduler import refusal
+from scheduler.refusal import Refusal
 from scheduler.swarm import Swarm
+from scheduler.swarm_peer import FAILED
 
 SCHEDULE_SECONDS: Final = (0.5, 1.0, 1.0, 2.0, 2.0, 5.0)  # the last one again and again
 SHORTEST_SLEEP_SECONDS: Final = 0.1                     # backoffs that end together are one wake-up
@@ -69,19 +72,38 @@ class TorrentMaintenance:
             return None
         now = self._around.clock()
         self._swarm.wake(now)
-        level = min(room, self._swarm.num_candidates)
-        if level > 0:
+        refused = self.refusal(room)
+        if refused is None:
+            level = min(room, self._swarm.num_candidates)
             if level != self._asked or is_finished != self._is_finished or now >= self._state_again_at:
                 self._is_finished = is_finished
                 self._ask(level, now)
             return self._state_again_at - now
-        if room <= 0:
+        if refused.rule == refusal.TORRENT:
             return None
         if self._has_new_candidates:
             self._has_new_candidates = False
             self._on_exhausted()
         next_try = self._swarm.next_try()
         return None if next_try is None else max(next_try - now, SHORTEST_SLEEP_SECONDS)
+
+    def refusal(self, room: int, limit: int = 0, tracker_answers_in: float | None = None) -> Refusal | None:
+        """Return the rule that keeps the torrent from asking, as of the last `wake`; None: it asks, and the broker has the next word.
+
+        `room`: places left of its `limit`.
+        """
+        swarm = self._swarm
+        if room <= 0:
+            return Refusal(refusal.TORRENT, limit - room, limit)
+        if swarm.num_candidates:
+            return None
+        if not len(swarm):
+            return Refusal(refusal.NO_PEERS, seconds=tracker_answers_in)
+        if not swarm.counts[FAILED]:
+            return Refusal(refusal.ALL_BUSY)
+        next_try = swarm.next_try()
+        seconds = None if next_try is None else next_try - self._around.clock()
+        return Refusal(refusal.ALL_FAILED, swarm.counts[FAILED], len(swarm), seconds=seconds)
 
     def _ask(self, level: int, now: float) -> None:
         self._asked = level

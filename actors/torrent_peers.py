@@ -44,6 +44,7 @@ class PeerConnection:
     since: float                                        # moment
     is_complete: bool                                   # the handshake is
     stats: dm.PeerStats | None = None                   # None until the first figures come
+    told_stats: dm.PeerStats | None = None              # those that viewers have
 
 
 class TorrentPeers:
@@ -88,7 +89,7 @@ class TorrentPeers:
         self._swarm.attempt_started(peer, now, timeout)
         self._attempts[grant_id] = Attempt(grant_id, peer, now, timeout)
         self._connect_timeout.watch(self._around.info_hash, self._timeout_changed)
-        self._around.to_broker(m.AttemptStarted(grant_id, str(peer.address)))
+        self._around.to_broker(m.AttemptStarted(grant_id, str(peer.address), timeout))
         self._around.log.info(
             "connect_started", grant_id=grant_id, peer=str(peer.address), source=peer.source, attempt=peer.attempts, timeout=timeout,
         )
@@ -105,6 +106,7 @@ class TorrentPeers:
             for attempt in unanswered:
                 attempt.timeout = timeout
                 self._swarm.deadline_moved(attempt.peer, attempt.started + timeout)
+                self._around.to_broker(m.AttemptChanged(attempt.grant_id, is_handshaking=False, timeout=timeout))
             self._around.log.info("connect_timeout_changed", timeout=timeout, dials=len(unanswered))
             self._around.to_daemon(dm.ChangeDialTimeouts(self._around.info_hash, timeout))
 
@@ -115,6 +117,13 @@ class TorrentPeers:
             attempt.answered_in = message.elapsed
             self._connect_timeout.observe(message.elapsed)
             self._swarm.handshake_started(attempt.peer, self._around.clock(), self._handshake_timeout)
+            self._around.to_broker(m.AttemptChanged(attempt.grant_id, is_handshaking=True, timeout=self._handshake_timeout))
+            self._handshake_started(attempt.grant_id, attempt.peer, incoming=False)
+
+    def _handshake_started(self, grant_id: int, peer: SwarmPeer, *, incoming: bool) -> None:
+        self._around.log.info(
+            "handshake_started", grant_id=grant_id, peer=str(peer.address), incoming=incoming, elapsed=peer.phases.connecting,
+        )
 
     def dial_failed(self, message: dm.DialFailed) -> None:
         """The attempt led to no connection."""
@@ -188,6 +197,7 @@ class TorrentPeers:
         connection = PeerConnection(message.connection_id, message.grant_id, peer, incoming=True, since=now, is_complete=False)
         self.connections[message.connection_id] = connection
         self._around.to_daemon(dm.AcceptIncoming(self._around.info_hash, message.connection_id, message.grant_id))
+        self._handshake_started(message.grant_id, peer, incoming=True)
 
     def incoming_refused(self, message: m.IncomingRefused) -> None:
         """No place."""

@@ -14,7 +14,7 @@ from actors import messages as m
 from actors.api_commands import ApiCommands
 from actors.engine_actor import DelayedMessage, EngineActor
 from actors.feed_streams import FeedStreams
-from actors.snapshots import ConnectionQueueStats, FeedView
+from actors.snapshots import ConnectionQueueStats, FeedDifference, FeedView
 from actors.web_process import WebProcess
 from protocol import web_messages as wm
 from protocol.body_parts import PartJoiner, cut_body
@@ -24,7 +24,7 @@ from protocol.limits import MAX_API_BODY_BYTES, MAX_WEB_SESSIONS
 FIRST_RESTART_SECONDS: Final = 0.1                      # then twice as long each time, up to the last one
 LAST_RESTART_SECONDS: Final = 10.0
 STEADY_SECONDS: Final = 30.0                            # one that lived this long starts the backoff anew
-LOOK_SECONDS: Final = 0.5                               # viewers get an event this often, at most
+LOOK_SECONDS: Final = 0.5                               # between two looks of a call that the first answer was too old for
 TOKEN_BYTES: Final = 24
 
 
@@ -36,7 +36,7 @@ class WebLink(EngineActor):
         self._ui_feed = ui_feed
         self._configure = configure
         self._commands = commands
-        self._streams = FeedStreams(self._send_event)
+        self._streams = FeedStreams(self._send_event, lambda message: self.post(self._ui_feed, message), self.actor_ref)
         self._parts = PartJoiner(MAX_API_BODY_BYTES)
         self._sessions = dict.fromkeys(configure.sessions)
         self._process: WebProcess | None = None
@@ -55,7 +55,8 @@ class WebLink(EngineActor):
         match message:
             case m.WebSaid():               self._web_said(message)
             case m.WebEnded():              self._web_ended(message)
-            case FeedView():                self._view(message)
+            case FeedDifference():          self._streams.difference(message)
+            case FeedView():                self._commands.view(message)
             case m.LookDue():               self._look_due()
             case m.CommandDone():           self._commands.done(message)
             case m.MetainfoRead():          self._commands.metainfo_read(message)
@@ -134,7 +135,7 @@ class WebLink(EngineActor):
         match said:
             case wm.BodyPart():          self._parts.add(said)
             case wm.Call():              self._commands.call(said, self._parts.join(said.number, said.data))
-            case wm.FeedSubscribe():     self._subscribe(said)
+            case wm.FeedSubscribe():     self._streams.open(said.number, said.peers_of, said.last_event_id)
             case wm.FeedTaken():         self._streams.taken(said.number)
             case wm.FeedUnsubscribe():   self._streams.close(said.number)
             case wm.SessionOpened():     self._session_opened(said.digest)
@@ -171,21 +172,12 @@ class WebLink(EngineActor):
             parts, last = cut_body(number, body)
             self._process.send(*parts, wm.FeedEvent(number, name, event_id, last))
 
-    def _subscribe(self, said: wm.FeedSubscribe) -> None:
-        self._streams.open(said.number, said.peers_of, said.last_event_id)
-        if self._look is None:
-            self._look_due()
-
     def _look_due(self) -> None:
-        """Look while somebody looks through us."""
+        """Look as long as a call waits for what the feed gathers."""
         self._look = None
-        if self._streams or self._commands.awaits_view:
-            self.post(self._ui_feed, m.GetView(tuple(self._streams.peers_of), reply_to=self.actor_ref))
+        if self._commands.awaits_view:
+            self.post(self._ui_feed, m.GetView(reply_to=self.actor_ref))
             self._look = self.call_later(LOOK_SECONDS, m.LookDue())
-
-    def _view(self, view: FeedView) -> None:
-        self._streams.update(view)
-        self._commands.view(view)
 
 
 def new_token() -> str:

@@ -29,7 +29,7 @@ class SwarmNews(NamedTuple):
     """What changed since the last look; both in the order in which it happened."""
 
     changed: dict[SwarmPeer, None]
-    gone: dict[PeerAddress, None]                       # there is no record of this address any more, or it is another one
+    gone: dict[PeerAddress, SwarmPeer]                  # the record that this address had; it may have another address now
 
 
 class SwarmTable:
@@ -106,7 +106,7 @@ class SwarmTable:
     def _gone(self, peer: SwarmPeer) -> None:
         if self._news is not None:
             self._news.changed.pop(peer, None)
-            self._news.gone[peer.address] = None
+            self._news.gone[peer.address] = peer
 
     # ── changes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

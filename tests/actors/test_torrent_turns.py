@@ -150,7 +150,7 @@ def test_a_grant_becomes_a_dial_of_the_best_candidate_of_that_moment():
     world.tell(m.PeersFound("tracker", (address(2),)))  # never tried: better than what was asked for
     world.forget()
     grant_id = world.grant()
-    assert world.broker.take(m.AttemptStarted) == [m.AttemptStarted(grant_id, "80.0.0.2:6881")]
+    assert world.broker.take(m.AttemptStarted) == [m.AttemptStarted(grant_id, "80.0.0.2:6881", 10.0)]
     assert world.to_daemon() == [dm.Dial(INFO_HASH, grant_id, "80.0.0.2", 6881, 10.0)]
     assert world.log.named("connect_started") == [
         {"info_hash": INFO_HASH, "grant_id": grant_id, "peer": "80.0.0.2:6881", "source": "tracker", "attempt": 1, "timeout": 10.0},

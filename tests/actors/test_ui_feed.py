@@ -192,7 +192,7 @@ def test_a_torrent_that_has_not_answered_is_not_asked_twice_but_after_a_while():
 def test_rows_of_peers_come_only_of_torrents_whose_peers_are_looked_at():
     world = FeedWorld(A, B)
     world.look(B)
-    assert [torrent.take(m.GetTorrentSnapshot)[0].with_peers for torrent in world.torrents.values()] == [False, True]
+    assert [torrent.take(m.GetTorrentSnapshot)[0].rows_from for torrent in world.torrents.values()] == [None, 0]
 
 
 def test_peers_that_are_looked_at_are_gathered_each_time_and_once_more_without_rows():
@@ -202,13 +202,13 @@ def test_peers_that_are_looked_at_are_gathered_each_time_and_once_more_without_r
         world.answer(snapshot_of(A))
         world.time.advance(0.5, world.feed)
     world.answer(snapshot_of(A))
-    assert [question.with_peers for question in world.torrents[A].take()] == [True] * 4
+    assert [question.rows_from for question in world.torrents[A].take()] == [0] * 4
     for _ in range(10):                                 # somebody looks at the torrents, nobody at the peers
         world.look()
         world.time.advance(0.5, world.feed)
         world.answer(snapshot_of(A))
-    with_peers = [question.with_peers for question in world.torrents[A].take()]
-    assert with_peers == [True] * (len(with_peers) - 1) + [False]
+    rows_from = [question.rows_from for question in world.torrents[A].take()]
+    assert rows_from == [0] * (len(rows_from) - 1) + [None]
 
 
 def test_a_torrent_that_is_gone_is_not_shown_and_its_late_answer_is_not_taken():
@@ -245,7 +245,7 @@ def test_a_torrent_with_a_new_actor_is_asked_there():
 def test_a_torrent_that_waits_for_the_broker_shows_the_brokers_reason():
     world = FeedWorld(A, B)
     world.look()
-    world.answer(snapshot_of(A), snapshot_of(B, why="no peers known yet"))
+    world.answer(snapshot_of(A), replace(snapshot_of(B, why="no peers known yet"), why_rule="no_peers"))
     waits = TorrentQueueStats(pending=3, half_open=0, connected=0, granted=0, waiting_for=1.0, binding="rate", why="its turn comes in about 3 s")
     world.tell(replace(CALM, pending=3, torrents={A: waits, B: waits}))
     assert [row.why for row in world.look().torrents] == ["its turn comes in about 3 s", "no peers known yet"]
