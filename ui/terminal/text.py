@@ -33,7 +33,9 @@ def printable(text: str) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """'100' or one decimal, cut and not rounded, so that 100 is said only when it is true."""
+    """'100' or one decimal, cut and not rounded, so that 100 is said only when it is true; '?' of what has no size yet (a magnet link)."""
+    if not whole:
+        return "?"
     if part >= whole:
         return "100"
     return f"{int(1000 * part / whole) / 10:.1f}"
