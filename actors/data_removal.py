@@ -46,6 +46,11 @@ class DataRemoval(EngineActor):
             self.post(self._link, m.SendToDaemon(dm.MetadataPart(self._info.info_hash, len(raw), offset, part)))
         self.post(self._link, m.SendToDaemon(dm.DeleteData(self._info.info_hash, self._order.source, self._order.folder)))
 
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
+        """Who asked for it must hear of it, and the torrent may be added again."""
+        super().on_failure(exception_type, exception_value, traceback)
+        self.post(self._session, m.TorrentRemoved(self._info.info_hash, f"the data could not be deleted: {exception_value!r}"))
+
     def _end(self, error: str) -> None:
         self.post(self._link, m.DetachTorrent(self._info.info_hash))
         self.post(self._session, m.TorrentRemoved(self._info.info_hash, error))
