@@ -149,6 +149,8 @@ class TorrentSnapshot:
     why_rule: str = ""                                  # the rule that says no: one of scheduler.refusal.RULES; '' = none does
     why_until: float | None = None                      # moment at which that ends by itself, as in DisplayPeer; None: it takes an event
     turn: TorrentTurn | None = None                     # from the broker; None: it has not told yet
+    wanted_bytes: int = 0                               # of the pieces that the user wants, and of these the verified ones
+    wanted_verified_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ asks there is none, for then it is the broker's rule that says no (TorrentQueueS
 from dataclasses import replace
 from typing import Final
 
+from actors import messages as m
 from actors.peer_rows import PeerRows
 from actors.snapshots import ERROR, METADATA, QUEUED, STOPPED, PeerDifference, TorrentSnapshot
 from actors.torrent_announcing import TorrentAnnouncing
@@ -14,7 +15,7 @@ from actors.torrent_maintenance import TorrentMaintenance
 from actors.torrent_metadata import TorrentMetadata
 from actors.torrent_peers import TorrentPeers
 from actors.torrent_progress import TorrentProgress
-from protocol.metainfo import Info, Metainfo
+from protocol.metainfo import Info
 from scheduler import refusal
 from scheduler.refusal import Refusal
 from scheduler.swarm import Swarm
@@ -42,9 +43,9 @@ class TorrentSnapshots:
         self._is_fresh = False
         self._changes_with_time = False
 
-    def know(self, metainfo: Metainfo) -> None:
+    def know(self, order: m.AddTorrent) -> None:
         """Peers sent the metadata of a magnet link."""
-        self._info = metainfo.info
+        self._info = order.metainfo.info
         self._rows.know(self._info.layout.num_pieces)
         self._is_fresh = False
 
@@ -87,6 +88,7 @@ class TorrentSnapshots:
             tracker_error=self._announcing.error, why="; ".join(filter(None, sentences)),
             why_rule=refused.rule if refused and refused.rule != refusal.ALL_BUSY else "",
             why_until=None if ends_in is None else now + ends_in,
+            wanted_bytes=progress.wanted_bytes, wanted_verified_bytes=progress.wanted_verified_bytes,
         ), ends_in is not None
 
     def _refusal(self, now: float, room: int, limit: int) -> Refusal | None:
