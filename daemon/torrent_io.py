@@ -63,7 +63,7 @@ class TorrentIo:
         self._to_sync: list[int] = []                   # pieces that are not durable yet
         self._synced_at = self.clock()
         self._num_syncs = 0                             # under way
-        self._num_skips = 0                             # under way: changes of the choice of files
+        self._num_arrangements = 0                      # of files, under way in the writing thread: made empty, or chosen otherwise
         self._stopped: list[Callable[[], None]] = []    # what to do when the stop is complete
 
     # ── for PeerGreeting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,6 +111,7 @@ class TorrentIo:
         if self._lacks_something:
             self._begin_downloading()
         if not self.verified.is_complete or not self.layout.num_pieces or self._selection.priorities:
+            self._num_arrangements += 1
             self.parts.disk.writer.submit(self.store.create_empty_files, self._files_created)
 
     @property
@@ -128,8 +129,10 @@ class TorrentIo:
         self.downloads = PieceDownloads(self, self.picker, self.parts.buffers, self.parts.waiting_line, self.parts.disk.writer.submit)
 
     def _files_created(self, result: Any) -> None:
+        self._num_arrangements -= 1
         if isinstance(result, BaseException):
             self.storage_failed(result)
+        self._stop_further()
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """Leave the swarm, make durable what was written, then call `stopped`."""
@@ -156,7 +159,7 @@ class TorrentIo:
     def _stop_further(self) -> None:
         """The next step of a stop: writes, then a sync, then the end."""
         self._earlier_downloads = [downloads for downloads in self._earlier_downloads if downloads.num_writes]
-        if not self._stopped or self._earlier_downloads or self._num_syncs or self._num_skips:
+        if not self._stopped or self._earlier_downloads or self._num_syncs or self._num_arrangements:
             return
         if (self._to_sync or self.store.needs_sync) and self.state != FAILED:
             self._sync()
@@ -193,7 +196,7 @@ class TorrentIo:
     def _follow_selection(self) -> None:
         self._waits_for_check = False
         skipped = self._selection.skipped(self.info.files)
-        self._num_skips += 1
+        self._num_arrangements += 1
         self.parts.disk.writer.submit(lambda: self.store.skip(skipped), self._skipped)      # before the pieces that come from now on
         if self.state != STARTED:
             return
@@ -212,7 +215,7 @@ class TorrentIo:
             peer.requester.fill()
 
     def _skipped(self, result: Any) -> None:
-        self._num_skips -= 1
+        self._num_arrangements -= 1
         if isinstance(result, BaseException):
             self.storage_failed(result)
         elif self.state != FAILED:
