@@ -37,7 +37,7 @@ class FeedTable(Generic[Key]):
 
     def _note(self, key: Key, parts: Parts) -> None:
         before = self._changes.get(key, parts)
-        self._changes[key] = None if parts is None or before is None else before | parts
+        self._changes[key] = parts if before is parts else None if parts is None or before is None else before | parts
 
     @property
     def has_changed(self) -> bool:

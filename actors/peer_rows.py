@@ -44,6 +44,7 @@ class PeerRows:
         self._shown_since: dict[str, float] = {}        # those that are new, the oldest first
         self._going: dict[str, float] = {}              # gone, and until when they are shown, the first to go first
         self._places: dict[SwarmPeer, int] = {}
+        self._key_of: dict[SwarmPeer, str] = {}         # of connected peers
         self._is_dialling = False                       # when the rows were told
 
     def know(self, num_pieces: int) -> None:
@@ -52,7 +53,7 @@ class PeerRows:
 
     def forget(self) -> None:
         """Nobody looks any more."""
-        for table in (self._rows, self._shown_since, self._going, self._places):
+        for table in (self._rows, self._shown_since, self._going, self._places, self._key_of):
             table.clear()
         self._swarm.forget_news()
 
@@ -92,6 +93,7 @@ class PeerRows:
             changed = changed | dict.fromkeys(self._moved_places())
         told: dict[str, DisplayPeer] = {}
         for key, peer in gone.items():
+            self._key_of.pop(peer, None)
             if key not in self._rows and peer is not None and str(peer.address) == key:     # it came and went unseen
                 self._show(peer, None, now)
             self._end(key, now, told)
@@ -109,6 +111,10 @@ class PeerRows:
         key = str(peer.address)
         if key not in self._rows:
             self._shown_since[key] = now
+        if peer.state == CONNECTED:
+            self._key_of[peer] = key
+        else:
+            self._key_of.pop(peer, None)
         row = self._rows[key] = display_peer(peer, connection, now, self._num_pieces, self._is_dialling, self._places.get(peer, 0))
         return row
 
@@ -129,15 +135,19 @@ class PeerRows:
     def _take_figures(self, connection_of: dict[SwarmPeer, PeerConnection], told: dict[str, DisplayPeer]) -> tuple[DisplayPeer, ...]:
         moving = []
         for peer, connection in connection_of.items():
-            key = str(peer.address)
-            row = self._rows.get(key)
-            if row is None or row.connection is None or key in told or connection.stats is connection.told_stats:
+            stats = connection.stats
+            if stats is connection.told_stats:
                 continue
-            connection.told_stats = connection.stats
+            key = self._key_of.get(peer)                # of a row that was told; its text is not made each time
+            row = self._rows.get(key)
+            if row is None or row.connection is None or key in told:
+                continue
+            connection.told_stats = stats
             view = connection_view(connection, self._num_pieces)
             if view != row.connection:
-                moving.append(replace(row, connection=view, swarm_peer=swarm_peer_view(peer, connection, None)))
-                self._rows[key] = moving[-1]
+                record = replace(row.swarm_peer, downloaded=peer.downloaded + view.downloaded, uploaded=peer.uploaded + view.uploaded)
+                row = self._rows[key] = replace(row, connection=view, swarm_peer=record)
+                moving.append(row)
         return tuple(moving)
 
     def _moved_places(self) -> list[SwarmPeer]:
