@@ -1,12 +1,15 @@
 """`top`: torrents, queue and peers of the running client, live in a terminal; elsewhere they are printed once."""
 
 import argparse
-from dataclasses import fields
-from typing import Any
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from actors.snapshots import ConnectionQueueStats, ConnectionView, DisplayPeer, FeedView, SwarmPeerView, TorrentSnapshot
 from protocol.limits import MAX_VIEWED_TORRENTS
 from ui.commands.api_client import ApiClient, api_client, torrents_named
+
+FIGURES: Final = ("progress", "download_rate", "upload_rate", "downloaded", "uploaded", "flags", "num_requests")   # docs/api.md
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,8 +61,11 @@ class Picture:
             self._peers.pop(info_hash, None)
         self._queue.update(event.get("queue", {}))
         for info_hash, change in event.get("peers", {}).items():
-            rows = self._peers.setdefault(info_hash, {})
+            rows = {} if change.get("whole") else self._peers.get(info_hash, {})
+            self._peers[info_hash] = rows
             rows |= {row["key"]: peer_of(row) for row in change["changed"]}
+            for key, *figures in change.get("figures", ()):
+                rows[key] = with_figures(rows[key], figures)
             for key in change["removed"]:
                 rows.pop(key, None)
 
@@ -79,8 +85,17 @@ class Picture:
 
 def known(kind: type, row: dict[str, Any], without: set[str]) -> dict[str, Any]:
     """The fields of `kind` that `row` has: a client of another version may have more."""
-    names = {field.name for field in fields(kind)} - without
-    return {name: value for name, value in row.items() if name in names}
+    names = getattr(kind, "__struct_fields__", None) or kind.__dataclass_fields__
+    return {name: value for name, value in row.items() if name in names and name not in without}
+
+
+def with_figures(peer: DisplayPeer, figures: list[Any]) -> DisplayPeer:
+    """A row of a connected peer of which only the figures changed."""
+    if peer.connection is None:
+        return peer
+    live = replace(peer.connection, **dict(zip(FIGURES, figures, strict=False)))
+    downloaded, uploaded = figures[len(FIGURES):][:2]
+    return replace(peer, connection=live, swarm_peer=replace(peer.swarm_peer, downloaded=downloaded, uploaded=uploaded))
 
 
 def peer_of(row: dict[str, Any]) -> DisplayPeer:
