@@ -84,9 +84,9 @@ export class Store extends EventTarget {
   #takePeers(peers) {
     for (const [infoHash, part] of Object.entries(peers)) {
       const rows = this.peers.get(infoHash) ?? new Map();
-      const before = part.from_version === 0 ? new Map() : rows;      // 0: these are all
+      const before = part.whole ? new Map() : rows;     // whole: these are all
       for (const key of part.removed ?? []) before.delete(key);
-      for (const row of [...(part.changed ?? []), ...(part.moving ?? [])]) {
+      for (const row of part.changed ?? []) {
         const change = this.#stamped({ ...row }, {});
         const had = rows.get(row.key);
         if (had && (had.state !== row.state || had.attempt !== row.attempt)) {
@@ -94,8 +94,17 @@ export class Store extends EventTarget {
         }
         before.set(row.key, change);
       }
+      for (const figures of part.figures ?? []) this.#takeFigures(before, figures);
       this.peers.set(infoHash, before);
     }
+  }
+
+  #takeFigures(rows, [key, progress, download_rate, upload_rate, downloaded, uploaded, flags, num_requests, everDownloaded, everUploaded]) {
+    const row = rows.get(key);
+    if (!row?.connection) return;
+    const connection = { ...row.connection, progress, download_rate, upload_rate, downloaded, uploaded, flags, num_requests };
+    const swarm_peer = { ...row.swarm_peer, downloaded: everDownloaded, uploaded: everUploaded };
+    rows.set(key, this.#stamped({ ...row, connection, swarm_peer }, {}));
   }
 
   #changed() {
