@@ -85,7 +85,7 @@ class ConnectionQueue:
             if state is grant_ledger.LEASED:
                 self.rules.bucket.release()
             elif state is grant_ledger.HALF_OPEN:
-                self.rules.router_memory.dial_ended(dm.CANCELLED, grant.had_peers, seconds)
+                self.rules.router_memory.dial_ended(dm.CANCELLED, grant.purpose, seconds)
         self.idle.withdraw(info_hash)
         self._drop_pending(torrent)
         return freed
@@ -133,6 +133,7 @@ class ConnectionQueue:
         self.ledger.decline(grant, reason)
         self.rules.bucket.release()
         torrent.pending = 0 if retry_after is None else torrent.pending + 1
+        torrent.num_fruitless = max(torrent.num_fruitless - 1, 0)
         # Of several leases declined at once only the first one counts.
         if torrent.held_until is None or torrent.held_until <= seconds + ROUNDING_SECONDS:
             torrent.num_declines += 1
@@ -223,7 +224,7 @@ class ConnectionQueue:
     def _end_attempt(self, grant: Grant, outcome: str, seconds: float) -> None:
         torrent = self._torrents[grant.info_hash]
         self.ledger.end_attempt(grant, outcome)
-        self.rules.router_memory.dial_ended(outcome, grant.had_peers, seconds)
+        self.rules.router_memory.dial_ended(outcome, grant.purpose, seconds)
         if outcome == dm.CONNECTED:
             torrent.num_fruitless = 0
         self._places.settle(torrent)
@@ -275,7 +276,7 @@ class ConnectionQueue:
         if seconds < self._gathering_until - ROUNDING_SECONDS:
             return slots
         while (torrent := self._places.next_torrent(seconds)) is not None:
-            grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds, is_finished=torrent.is_finished)
+            grant = self.ledger.lease(torrent.info_hash, seconds + self._lease_seconds, self._places.purpose_of_dial(torrent))
             self.rules.bucket.reserve()
             self.idle.place_taken()
             self._places.served(torrent)
@@ -289,7 +290,7 @@ class ConnectionQueue:
     def idle_to_close(self, now: float) -> IdleOffer | None:
         """Return the connection that has to make room for a torrent that downloads and lacks only a place; None: none."""
         seconds = self._time.advance(now)
-        if not self.idle or not self._places.is_a_downloader_waiting or not self.rules.lacks_only_a_place(seconds):
+        if not self.idle or not self._places.may_a_downloader_dial(seconds) or not self.rules.lacks_only_a_place(seconds):
             return None
         return self.idle.choose(seconds, incoming_too=self.rules.has_more_incoming_than_kept())
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from scheduler import refusal as r
 from scheduler.dial_rate_control import DialPace, DialRateControl
-from scheduler.grant_ledger import Account, ConnectionCount, GrantLedger
+from scheduler.grant_ledger import FIRST_PEER, FIRST_PEER_STILL, MORE_PEERS, Account, ConnectionCount, GrantLedger
 from scheduler.refusal import Refusal
 from scheduler.router_memory import RouterMemory
 from scheduler.settings import AUTO, Settings
@@ -21,6 +21,7 @@ from scheduler.token_bucket import TokenBucket
 FULL: Final = 0.7
 FOR_OTHERS: Final = 0.25                                # of that; the rest is kept for torrents without a peer while one of them waits
 FIRST_PEER_TRIES: Final = 20                            # of swarms of which 3 in 10 peers answer, 1 in 1,000 has given none by then
+FOR_NEWCOMERS: Final = 0.25                             # of the unanswered dials, kept for torrents that have none and tried less often
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +120,27 @@ class DialRules:
         return None
 
     def refusal_to_torrents_with_peers(self, now: float, somebody_has_no_peer: bool) -> Refusal | None:
-        """Return the rule that lets only torrents without a peer dial: half of what a router remembers is kept for them."""
+        """Return the rule that lets only torrents without a peer dial: while one waits, half of what a router remembers is theirs."""
         if not somebody_has_no_peer:
             return None
         if self.limits.router_entries and (flows := self.num_flows(now)) >= (most := int(self.most_flows * FOR_OTHERS)):
             return Refusal(r.ROUTER, flows, most, reason=self._router_text() + ", the others are kept for torrents without a peer")
-        used = self.router_memory.num_entries_with_peers(now) + self._ledger.in_flight_with_peers
+        used = self._num_unanswered_for(MORE_PEERS, now)
         if used < self.limits.unanswered // 2:
             return None
         return Refusal(r.UNANSWERED, used, self.limits.unanswered, reason=", half is kept for torrents without a peer")
+
+    def refusal_to_all_but_newcomers(self, now: float) -> Refusal | None:
+        """Return the rule that keeps a part of what a router remembers for torrents that come: entries are not forgotten sooner because
+        somebody needs them.
+        """
+        most = self.limits.unanswered
+        if self.limits.router_entries:
+            most = min(most, max(self.most_flows - self._ledger.count.connected, 0))
+        used = self._num_unanswered_for(MORE_PEERS, now) + self._num_unanswered_for(FIRST_PEER_STILL, now)
+        if used < math.ceil(most * (1 - FOR_NEWCOMERS)):
+            return None
+        return Refusal(r.UNANSWERED, used, most, reason=", a quarter is kept for torrents that begin to look for their first peer")
 
     def refusal_to_torrent(self, account: Account) -> Refusal | None:
         """Return the rule that gives this torrent no further connection."""
@@ -142,6 +155,9 @@ class DialRules:
         """Return how many dials a router has an entry for: ended ones that it remembers, and each that is under way."""
         return self.router_memory.num_entries(now) + self._ledger.count.in_flight
 
+    def _num_unanswered_for(self, purpose: str, now: float) -> int:
+        return self.router_memory.num_entries_for(purpose, now) + self._ledger.in_flight_for[purpose]
+
     def num_flows(self, now: float) -> int:
         """Return how many entries of a router's table are ours: connections, and what `num_unanswered` counts."""
         return self.num_unanswered(now) + self._ledger.count.connected
@@ -154,6 +170,12 @@ class DialRules:
     def has_claim_to_a_first_peer(self, num_fruitless: int) -> bool:
         """Tell whether a torrent that has no peer, and got none by so many dials in a row, comes before those that have one."""
         return not self.limits.router_entries or num_fruitless < FIRST_PEER_TRIES
+
+    def purpose_of_dial(self, account: Account, num_fruitless: int, *, is_finished: bool) -> str:
+        """Return what a torrent dials for now, as grant_ledger names it."""
+        if is_finished or account.connected:
+            return MORE_PEERS
+        return FIRST_PEER if num_fruitless < FIRST_PEER_TRIES else FIRST_PEER_STILL
 
     def num_free_slots(self) -> int:
         """Return how many half-open slots nobody uses; below 0 after the limit was lowered."""

@@ -19,6 +19,11 @@ LEASED: Final = "leased"
 HALF_OPEN: Final = "half_open"
 CONNECTED: Final = "connected"
 
+# What a grant is for. Who has had its chance must not use up what others need for theirs
+FIRST_PEER: Final = "first_peer"
+FIRST_PEER_STILL: Final = "first_peer_still"            # many dials have not found one
+MORE_PEERS: Final = "more_peers"                        # the torrent had a peer, or was finished
+
 MAX_EXPIRED_REMEMBERED: Final = 1_000                   # for those that are used all the same; answers come within seconds
 
 
@@ -30,7 +35,7 @@ class Grant:
     info_hash: bytes
     state: str
     incoming: bool
-    had_peers: bool                                     # the torrent had, or was finished, when this was granted: no first peer
+    purpose: str                                        # when it was granted
     deadline: float                                     # of the lease, in steady seconds
 
 
@@ -77,7 +82,7 @@ class GrantLedger:
     def __init__(self) -> None:
         self.count = ConnectionCount()
         self.incoming = 0                               # of the connected ones
-        self.in_flight_with_peers = 0                   # for torrents that had a peer when they were granted
+        self.in_flight_for = dict.fromkeys((FIRST_PEER, FIRST_PEER_STILL, MORE_PEERS), 0)
         self.granted = 0                                # these and the following: since the start, outgoing ones only
         self.connected_ever = 0
         self.declined: Counter[str] = Counter()         # by reason
@@ -110,11 +115,10 @@ class GrantLedger:
 
     # ── from wish to connection ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def lease(self, info_hash: bytes, deadline: float, *, is_finished: bool = False) -> Grant:
+    def lease(self, info_hash: bytes, deadline: float, purpose: str = FIRST_PEER) -> Grant:
         """Give a grant. `deadline` is not before that of the grant before."""
         account = self._accounts[info_hash]
-        had_peers = is_finished or account.connected > 0
-        grant = self._enter(info_hash, LEASED, incoming=False, had_peers=had_peers, deadline=deadline)
+        grant = self._enter(info_hash, LEASED, incoming=False, purpose=purpose, deadline=deadline)
         self.granted += 1
         account.granted += 1
         return grant
@@ -166,7 +170,7 @@ class GrantLedger:
 
     def reserve_incoming(self, info_hash: bytes) -> Grant:
         """A peer dialled us and gets a place."""
-        return self._enter(info_hash, CONNECTED, incoming=True, had_peers=True, deadline=0.0)
+        return self._enter(info_hash, CONNECTED, incoming=True, purpose=MORE_PEERS, deadline=0.0)
 
     def close(self, grant: Grant) -> None:
         """A connection is gone."""
@@ -181,12 +185,12 @@ class GrantLedger:
     def check_invariants(self) -> None:
         """Count everything anew and assert that the counts and the identity hold."""
         rows = {info_hash: {LEASED: 0, HALF_OPEN: 0, CONNECTED: 0, "incoming": 0} for info_hash in self._accounts}
-        in_flight_with_peers = 0
+        in_flight_for = dict.fromkeys(self.in_flight_for, 0)
         for grant_id, grant in self._grants.items():
             row, account = rows[grant.info_hash], self._accounts[grant.info_hash]
             row[grant.state] += 1
             row["incoming"] += grant.incoming
-            in_flight_with_peers += grant.had_peers and grant.state is not CONNECTED
+            in_flight_for[grant.purpose] += grant.state is not CONNECTED
             assert account.grants[grant_id] is grant and (grant_id in self._leases) is (grant.state is LEASED)
         for info_hash, account in self._accounts.items():
             counted = {LEASED: account.leased, HALF_OPEN: account.half_open, CONNECTED: account.connected, "incoming": account.incoming}
@@ -194,13 +198,13 @@ class GrantLedger:
         totals = [sum(row[state] for row in rows.values()) for state in (LEASED, HALF_OPEN, CONNECTED, "incoming")]
         assert totals == [self.count.leased, self.count.half_open, self.count.connected, self.incoming]
         assert len(self._grants) == self.count.total and len(self._leases) == self.count.leased
-        assert self.in_flight_with_peers == in_flight_with_peers
+        assert self.in_flight_for == in_flight_for
         ended = self.failed.total() + self.cancelled + self.declined.total() + self.expired
         assert self.granted == self.connected_ever + ended + self.count.in_flight
 
-    def _enter(self, info_hash: bytes, state: str, *, incoming: bool, had_peers: bool, deadline: float) -> Grant:
+    def _enter(self, info_hash: bytes, state: str, *, incoming: bool, purpose: str, deadline: float) -> Grant:
         self._last_grant_id += 1
-        grant = Grant(self._last_grant_id, info_hash, state, incoming, had_peers, deadline)
+        grant = Grant(self._last_grant_id, info_hash, state, incoming, purpose, deadline)
         self._count(grant, state, +1)
         return grant
 
@@ -217,7 +221,7 @@ class GrantLedger:
         self.count.add(state, difference)
         account.add(state, difference)
         if state is not CONNECTED:
-            self.in_flight_with_peers += difference * grant.had_peers
+            self.in_flight_for[grant.purpose] += difference
         elif grant.incoming:
             self.incoming += difference
             account.incoming += difference

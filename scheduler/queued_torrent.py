@@ -21,7 +21,8 @@ class QueuedTorrent:
     place: str = IDLE
     is_active: bool = False                             # asks, or has a dial under way: counts for the shares
     has_peers: bool = False                             # the class in whose ring it is: has, or has no claim to a first one
-    num_fruitless: int = 0                              # grants since it had a peer
+    num_fruitless: int = 0                              # grants that it used since it had a peer
+    is_newcomer: bool = True                            # has no peer, and has not dialled often for one
     is_finished: bool = False                           # it has all that it wants: what it said with its last request
     is_among_finished: bool = False                     # in whose rings and shares it is; follows is_finished
     credit: float = 0.0                                 # see RoundRobinRing

@@ -4,6 +4,9 @@ The order is a queue, never an index into a collection that changes under it: me
 is relative to the others. Weights are deficit round robin (Shreedhar and Varghese, 1995): when a member's turn comes it is given its
 weight as credit, a grant costs 1, and the turn is over when less than 1 is left. Weight 3 has three grants in a turn, weight 1/3 one
 in three turns; with equal weights the ring simply rotates. All steps are O(1); of a ring of lowest weights a step is three.
+
+Some members are newcomers, and now and then only they may have turns. They have no order of their own: the ring goes on as if the
+others were passed over, and these keep their places.
 """
 
 from collections import OrderedDict
@@ -29,6 +32,7 @@ class RoundRobinRing(Generic[Member]):
 
     def __init__(self) -> None:
         self._members: OrderedDict[bytes, Member] = OrderedDict()   # a deque that can also be left from its middle
+        self._newcomers: OrderedDict[bytes, Member] = OrderedDict()     # some of these, always in the same order
 
     def __len__(self) -> int:
         return len(self._members)
@@ -42,29 +46,46 @@ class RoundRobinRing(Generic[Member]):
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
 
-    def join(self, member: Member, *, in_front: bool = False) -> None:
+    @property
+    def has_newcomers(self) -> bool:
+        """Tell whether some are newcomers."""
+        return bool(self._newcomers)
+
+    def join(self, member: Member, *, in_front: bool = False, is_newcomer: bool = False) -> None:
         """Come in: behind all others, or before them."""
-        self._members[member.info_hash] = member
-        if in_front:
-            self._members.move_to_end(member.info_hash, last=False)
+        for members in (self._members, self._newcomers) if is_newcomer else (self._members,):
+            members[member.info_hash] = member
+            if in_front:
+                members.move_to_end(member.info_hash, last=False)
 
     def leave(self, member: Member) -> None:
         """Go, from wherever in the ring."""
         del self._members[member.info_hash]
+        self._newcomers.pop(member.info_hash, None)
 
-    def head(self) -> Member | None:
+    def is_no_newcomer_any_more(self, member: Member) -> None:
+        """It keeps its place among all."""
+        self._newcomers.pop(member.info_hash, None)
+
+    def head(self, *, newcomers_only: bool = False) -> Member | None:
         """Return whose turn it is, or None when nobody is here."""
-        while self._members:
-            member = next(iter(self._members.values()))
+        members = self._newcomers if newcomers_only else self._members
+        while members:
+            member = next(iter(members.values()))
             if member.credit < 1 - _ROUNDING:
                 member.credit += member.weight
             if member.credit >= 1 - _ROUNDING:
                 return member
-            self._members.move_to_end(member.info_hash)
+            self._pass_on(member)
         return None
 
     def served(self, member: Member) -> None:
         """The head got a grant; its turn is over when its credit is."""
         member.credit = max(member.credit - 1, 0.0)
         if member.credit < 1 - _ROUNDING:
-            self._members.move_to_end(member.info_hash)
+            self._pass_on(member)
+
+    def _pass_on(self, member: Member) -> None:
+        self._members.move_to_end(member.info_hash)
+        if member.info_hash in self._newcomers:
+            self._newcomers.move_to_end(member.info_hash)

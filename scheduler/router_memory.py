@@ -8,11 +8,10 @@ soon we gave up. Entries, not rates or half-open dials, are what its table runs 
 - refused, unreachable: somebody answered, 10 s. Most unreachable ones never left this machine: it has no route
 - connected, handshake_failed: answered, an established flow that ends when we close it; local_busy: no SYN was sent. Nothing
 
-At least half of the budget is kept for torrents without a peer as long as one of them waits, so the dials of those that have peers
-are also counted by themselves.
+Parts of the budget are kept for some purposes (see DialRules), so the dials for each are also counted by themselves.
 """
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from protocol import daemon_messages as dm
@@ -30,27 +29,27 @@ class RouterMemory:
 
     def __init__(self) -> None:
         self._num_entries = 0
-        self._num_entries_with_peers = 0                # of dials for torrents that had a peer
-        # (when it is forgotten, whether the torrent had a peer), for each time of remembering in order
-        self._entries: dict[float, deque[tuple[float, bool]]] = {seconds: deque() for seconds in REMEMBERED_SECONDS.values()}
+        self._num_for: Counter[str] = Counter()         # the same by purpose
+        # (when it is forgotten, the purpose), for each time of remembering in order
+        self._entries: dict[float, deque[tuple[float, str]]] = {seconds: deque() for seconds in REMEMBERED_SECONDS.values()}
 
-    def dial_ended(self, outcome: str, had_peers: bool, now: float) -> None:
-        """A dial ended so."""
+    def dial_ended(self, outcome: str, purpose: str, now: float) -> None:
+        """A dial ended so. `purpose` is one of grant_ledger's."""
         seconds = REMEMBERED_SECONDS.get(outcome)
         if seconds is not None:
-            self._entries[seconds].append((now + seconds, had_peers))
+            self._entries[seconds].append((now + seconds, purpose))
             self._num_entries += 1
-            self._num_entries_with_peers += had_peers
+            self._num_for[purpose] += 1
 
     def num_entries(self, now: float) -> int:
         """Return how many the router has now."""
         self._forget(now)
         return self._num_entries
 
-    def num_entries_with_peers(self, now: float) -> int:
-        """Return how many of these are of dials for torrents that had a peer."""
+    def num_entries_for(self, purpose: str, now: float) -> int:
+        """Return how many of these are of dials for this purpose."""
         self._forget(now)
-        return self._num_entries_with_peers
+        return self._num_for[purpose]
 
     def next_forgotten(self) -> float | None:
         """Return the moment at which the next entry is dropped, or None without any."""
@@ -59,6 +58,6 @@ class RouterMemory:
     def _forget(self, now: float) -> None:
         for entries in self._entries.values():
             while entries and entries[0][0] <= now + ROUNDING_SECONDS:
-                _, had_peers = entries.popleft()
+                _, purpose = entries.popleft()
                 self._num_entries -= 1
-                self._num_entries_with_peers -= had_peers
+                self._num_for[purpose] -= 1

@@ -36,10 +36,9 @@ class SharedTurns:
         yield from self.below_share
         yield from self.at_share
 
-    @property
-    def has_members_without_peers(self) -> bool:
-        """Tell whether one of those that wait has no peer."""
-        return bool(self.below_share.without_peers or self.at_share.without_peers)
+    def has_members(self, who: str) -> bool:
+        """Tell whether some of these wait; see torrent_turns."""
+        return self.below_share.has_members(who) or self.at_share.has_members(who)
 
     def change_num_active(self, difference: int) -> None:
         """One more or less asks or has a dial under way."""
@@ -67,10 +66,10 @@ class SharedTurns:
         self._share_grew = False
         return list(self.at_share)
 
-    def head(self, *, with_peers_too: bool) -> QueuedTorrent | None:
-        """Return whose turn it is, be it at its share."""
-        below = self.below_share.head(with_peers_too=with_peers_too)
-        at_share = self.at_share.head(with_peers_too=with_peers_too)
+    def head(self, who: str) -> QueuedTorrent | None:
+        """Return whose turn it is when these may have turns, be it at its share."""
+        below = self.below_share.head(who)
+        at_share = self.at_share.head(who)
         if below is None or at_share is None:
             return below or at_share
         has_waited_longer = at_share.waiting_since < below.waiting_since and at_share.has_peers <= below.has_peers

@@ -19,11 +19,12 @@ from typing import Final
 
 from scheduler import refusal
 from scheduler.dial_rules import DialRules
+from scheduler.grant_ledger import FIRST_PEER
 from scheduler.queued_torrent import IDLE, WAITING, QueuedTorrent
 from scheduler.refusal import Refusal
 from scheduler.shared_turns import SharedTurns
 from scheduler.steady_time import ROUNDING_SECONDS
-from scheduler.torrent_turns import WHOLE_TURN, interleaved
+from scheduler.torrent_turns import EVERYBODY, NEWCOMERS, WHOLE_TURN, WITHOUT_PEERS, interleaved
 from scheduler.turn_record import TurnRecord
 from scheduler.withdrawable_heap import WithdrawableHeap
 
@@ -52,10 +53,9 @@ class TorrentPlaces:
         """Tell whether a slot would help somebody."""
         return bool(self._downloading or self._finished)
 
-    @property
-    def is_a_downloader_waiting(self) -> bool:
-        """Tell whether a slot would help a torrent that is not finished."""
-        return bool(self._downloading)
+    def may_a_downloader_dial(self, now: float) -> bool:
+        """Tell whether a torrent that is not finished waits, and lacks nothing but what everybody lacks."""
+        return self._downloading.has_members(self._who_may_dial(now)[0])
 
     def upcoming(self) -> Iterator[QueuedTorrent]:
         """The order in which turns come, as it looks now."""
@@ -80,11 +80,13 @@ class TorrentPlaces:
             torrent.is_active = is_active
             self._turns_of(torrent).change_num_active(1 if is_active else -1)
         place = IDLE if torrent.pending == 0 else WAITING if refused is None else refused.rule
-        has_peers = self._has_peers(torrent)
-        if place == torrent.place and has_peers is torrent.has_peers and place != refusal.RETRY:
+        has_peers, is_newcomer = self._has_peers(torrent), self.purpose_of_dial(torrent) is FIRST_PEER
+        if place == torrent.place and has_peers is torrent.has_peers and is_newcomer <= torrent.is_newcomer and place != refusal.RETRY:
+            if is_newcomer is not torrent.is_newcomer:
+                self._is_no_newcomer_any_more(torrent)
             return False
         self._leave(torrent)
-        torrent.place, torrent.has_peers = place, has_peers
+        torrent.place, torrent.has_peers, torrent.is_newcomer = place, has_peers, is_newcomer
         self._join(torrent)
         return True
 
@@ -94,7 +96,7 @@ class TorrentPlaces:
             for turns in (self._downloading, self._finished):
                 for torrent in turns.take_stale():
                     self.settle(torrent)
-            head = self._head(with_peers_too=self._refusal_to_torrents_with_peers(now) is None)
+            head = self._head(self._who_may_dial(now)[0])
             if head is None or not self.settle(head):   # it is still where it was: nothing but its turn kept it from dialling
                 return head
         return None
@@ -137,7 +139,7 @@ class TorrentPlaces:
         """Return the moment at which time alone can let somebody dial; None: never, it takes an event."""
         moments = [math.inf]
         if self.is_anybody_waiting:
-            refused = self._rules.refusal_to_all(now)
+            refused = self._rules.refusal_to_all(now) or self._refusal_to_all_who_wait(now)
             moments.append(now if refused is None else now + self._rules.seconds_until_changed(refused, now))
         if next_lease_end is not None and (self.is_anybody_waiting or self._full):
             moments.append(next_lease_end)
@@ -156,8 +158,9 @@ class TorrentPlaces:
         others_waiting = len(turns.below_share) - (torrent.place == WAITING)
         if own is not None and (own.rule != refusal.HALF_OPEN_SHARE or turns.shares_bind(others_waiting)):
             return own._replace(seconds=own.seconds - now)
-        if to_all is None and (torrent.has_peers or torrent.is_finished):
-            to_all = self._refusal_to_torrents_with_peers(now)
+        who, to_others = self._who_may_dial(now)
+        if to_all is None and (torrent.is_finished or torrent.has_peers or (who is NEWCOMERS and not torrent.is_newcomer)):
+            to_all = to_others
         return to_all or Refusal(refusal.NOT_ITS_TURN, limit=self._rules.bucket.rate)
 
     def check_invariants(self, torrents: list[QueuedTorrent]) -> None:
@@ -167,6 +170,7 @@ class TorrentPlaces:
             turns = self._turns_of(torrent)
             assert torrent.pending >= 0 and (torrent.place == IDLE) is (torrent.pending == 0)
             assert torrent.has_peers is self._has_peers(torrent) and torrent.is_among_finished is torrent.is_finished
+            assert torrent.is_newcomer is (self.purpose_of_dial(torrent) is FIRST_PEER)
             asks = torrent.place in (WAITING, refusal.HALF_OPEN_SHARE)
             assert torrent.is_active is (asks or torrent.account.in_flight > 0)
             num_active[torrent.is_finished] += torrent.is_active
@@ -187,6 +191,10 @@ class TorrentPlaces:
     def _has_peers(self, torrent: QueuedTorrent) -> bool:
         return torrent.account.connected > 0 or not self._rules.has_claim_to_a_first_peer(torrent.num_fruitless)
 
+    def purpose_of_dial(self, torrent: QueuedTorrent) -> str:
+        """Return what it dials for now, as grant_ledger names it."""
+        return self._rules.purpose_of_dial(torrent.account, torrent.num_fruitless, is_finished=torrent.is_finished)
+
     def _turns_of(self, torrent: QueuedTorrent) -> SharedTurns:
         return self._finished if torrent.is_among_finished else self._downloading
 
@@ -197,12 +205,12 @@ class TorrentPlaces:
             self._turns_of(torrent).change_num_active(-1)
         torrent.place, torrent.is_active, torrent.is_among_finished = IDLE, False, torrent.is_finished
 
-    def _head(self, *, with_peers_too: bool) -> QueuedTorrent | None:
+    def _head(self, who: str) -> QueuedTorrent | None:
         """Return whose turn it is. What is kept for torrents without a peer is not for finished ones."""
-        downloading = self._downloading.head(with_peers_too=with_peers_too)
-        if not with_peers_too or not self._finished or (downloading is not None and self._earned < WHOLE_TURN):
+        downloading = self._downloading.head(who)
+        if who is not EVERYBODY or not self._finished or (downloading is not None and self._earned < WHOLE_TURN):
             return downloading
-        return self._finished.head(with_peers_too=True)
+        return self._finished.head(EVERYBODY)
 
     def _share_of_finished(self) -> float:
         """Turns that finished torrents earn by one turn of the others."""
@@ -219,8 +227,23 @@ class TorrentPlaces:
             return Refusal(refusal.HALF_OPEN_SHARE, torrent.account.in_flight, turns.share)
         return None
 
-    def _refusal_to_torrents_with_peers(self, now: float) -> Refusal | None:
-        return self._rules.refusal_to_torrents_with_peers(now, self._downloading.has_members_without_peers)
+    def _who_may_dial(self, now: float) -> tuple[str, Refusal | None]:
+        """Return whom the rules about some let dial (see torrent_turns), and the rule that the others are told."""
+        if (refused := self._rules.refusal_to_all_but_newcomers(now)) is not None:
+            return NEWCOMERS, refused
+        refused = self._rules.refusal_to_torrents_with_peers(now, self._downloading.has_members(WITHOUT_PEERS))
+        return (EVERYBODY if refused is None else WITHOUT_PEERS), refused
+
+    def _refusal_to_all_who_wait(self, now: float) -> Refusal | None:
+        """Return the rule about some, if it is about all that wait."""
+        who, refused = self._who_may_dial(now)
+        return None if who is EVERYBODY or self._downloading.has_members(who) else refused
+
+    def _is_no_newcomer_any_more(self, torrent: QueuedTorrent) -> None:
+        torrent.is_newcomer = False
+        match torrent.place:
+            case "waiting":          self._turns_of(torrent).below_share.ring_of(torrent).is_no_newcomer_any_more(torrent)
+            case "half_open_share":  self._turns_of(torrent).at_share.ring_of(torrent).is_no_newcomer_any_more(torrent)
 
     def _leave(self, torrent: QueuedTorrent) -> None:
         self.record.left(torrent)
@@ -233,11 +256,12 @@ class TorrentPlaces:
     def _join(self, torrent: QueuedTorrent) -> None:
         match torrent.place:
             case "waiting":
-                self._turns_of(torrent).below_share.ring_of(torrent).join(torrent, in_front=torrent.keeps_its_turn)
+                self._turns_of(torrent).below_share.ring_of(torrent).join(
+                    torrent, in_front=torrent.keeps_its_turn, is_newcomer=torrent.is_newcomer)
                 torrent.keeps_its_turn = False
                 self.record.joined(torrent)
             case "half_open_share":
-                self._turns_of(torrent).at_share.ring_of(torrent).join(torrent)
+                self._turns_of(torrent).at_share.ring_of(torrent).join(torrent, is_newcomer=torrent.is_newcomer)
                 self.record.joined(torrent)
             case "torrent":          self._full[torrent.info_hash] = torrent
             case "retry":            self._held.push(torrent, torrent.held_until)

@@ -3,6 +3,9 @@
 Torrents without a single connected peer come before the others 3:1. So that this also means something for a single torrent, the others
 never get more than one turn in four, and no torrent among them more than a third of what one without a peer gets: when one torrent
 has peers and a hundred have none, it gets a turn in three hundred and one, not one in four.
+
+Newcomers are those without a peer that have not dialled often yet. They take their turns with the others without a peer, as equals;
+but there are times when only they may have any.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,6 +15,11 @@ from scheduler.round_robin_ring import RingMember, RoundRobinRing
 
 FIRST_PEER_TURNS: Final = 3                             # of torrents without a peer, for one turn of the others
 WHOLE_TURN: Final = 1 - 1e-9                              # a turn, though its parts were rounded
+
+# Who may have turns now
+EVERYBODY: Final = "everybody"
+WITHOUT_PEERS: Final = "without_peers"
+NEWCOMERS: Final = "newcomers"
 
 
 class ClassedMember(RingMember, Protocol):
@@ -57,11 +65,15 @@ class TorrentTurns(Generic[Member]):
         """Return the ring of the member's class."""
         return self.with_peers if member.has_peers else self.without_peers
 
-    def head(self, *, with_peers_too: bool = True) -> Member | None:
-        """Return whose turn it is; without `with_peers_too` only torrents without a peer have any."""
-        if self.with_peers and with_peers_too and (self._earned >= WHOLE_TURN or not self.without_peers):
+    def has_members(self, who: str) -> bool:
+        """Tell whether some of these wait."""
+        return self.without_peers.has_newcomers if who is NEWCOMERS else bool(self.without_peers or (who is EVERYBODY and self.with_peers))
+
+    def head(self, who: str = EVERYBODY) -> Member | None:
+        """Return whose turn it is when these may have turns."""
+        if self.with_peers and who is EVERYBODY and (self._earned >= WHOLE_TURN or not self.without_peers):
             return self.with_peers.head()
-        return self.without_peers.head()
+        return self.without_peers.head(newcomers_only=who is NEWCOMERS)
 
     def served(self, member: Member) -> None:
         """The head got a grant."""

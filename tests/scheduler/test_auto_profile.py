@@ -20,11 +20,15 @@ def dial_dead(steps: QueueSteps, seconds: float) -> list:
 
 
 def test_dials_and_connections_together_are_seventy_percent_of_a_small_router_and_no_more():
-    steps = QueueSteps("a", **AUTO)
+    steps = QueueSteps("a", "b", "c", "d", **AUTO)
     steps.ask("a", 20)
     for slot in steps.take():
         steps.connect(slot)
     steps.ask("a", 10_000)
+    dial_dead(steps, 30.0)
+    assert steps.queue.rules.num_flows(0.0) == 20 + 0.75 * (179 - 20) + 0.75
+    for name in "bcd":                                  # the rest is for those that come
+        steps.ask(name, 20)
     dial_dead(steps, 30.0)
     assert steps.queue.rules.num_flows(0.0) == 179
     assert steps.binding("a") == "router" and "179 of 179 connections and dials, for a router that may have room for only 256" in steps.why("a")
@@ -33,7 +37,7 @@ def test_dials_and_connections_together_are_seventy_percent_of_a_small_router_an
 def test_who_knows_the_router_may_say_that_it_holds_more():
     steps = QueueSteps("a", **AUTO | {"router_entries": 1_000})
     steps.ask("a", 10_000)
-    assert len(dial_dead(steps, 30.0)) == 700
+    assert len(dial_dead(steps, 30.0)) == 20 + 0.75 * 700    # the first twenty are a newcomer's
 
 
 def test_what_the_router_forgot_may_be_used_again_without_an_event():
@@ -41,7 +45,7 @@ def test_what_the_router_forgot_may_be_used_again_without_an_event():
     steps.ask("a", 10_000)
     dial_dead(steps, 10.0)
     assert dial_dead(steps, 100.0) == []
-    assert len(dial_dead(steps, 30.0)) == 179
+    assert len(dial_dead(steps, 30.0)) == 135
 
 
 def test_three_quarters_are_kept_for_torrents_without_a_peer_while_one_waits():

@@ -86,4 +86,4 @@ def test_finished_torrents_without_a_peer_keep_nobody_from_dialling():
     steps.ask("done", 1, is_finished=True)
     steps.take()
     steps.ask("a", 50)
-    assert grants_by_name(steps.take())["a"] == 19      # not half of the 20: the one without a peer is finished
+    assert grants_by_name(steps.take())["a"] == 14      # three quarters of 20 less one, not half: the one without a peer is finished

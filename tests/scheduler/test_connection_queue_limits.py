@@ -270,7 +270,7 @@ def test_the_memory_of_the_router_is_named():
 def test_refused_dials_are_forgotten_after_10_seconds():
     steps = steps_with("a", unanswered_limit=50, half_open_limit=30)
     steps.ask("a", 100_000)
-    assert len(dial_dead_peers(steps, 100, outcome=dm.REFUSED)) >= 50 * 8
+    assert len(dial_dead_peers(steps, 100, outcome=dm.REFUSED)) >= 38 * 8
 
 
 def test_what_no_router_remembers_is_not_counted():
@@ -285,9 +285,52 @@ def test_half_of_what_the_router_remembers_is_kept_for_torrents_without_a_peer()
     steps.ask("poor", 1)
     (waiting,) = steps.dial(0.1)                        # poor has a dial under way; now it holds still
     steps.ask("rich", 500)
-    assert len(steps.dial(0.1)) == 39                   # nobody without a peer asks: all of it may be used
-    assert steps.binding("rich") == "unanswered"
+    assert len(steps.dial(0.1)) == 30                   # nobody without a peer asks: but some may come
+    assert steps.why("rich") == (
+        "waits: 30 of 40 unanswered dials that the router remembers, a quarter is kept for torrents that begin to look for their first peer"
+    )
     assert waiting.name == "poor"
+
+
+@pytest.mark.parametrize("has_peer", [True, False])
+def test_who_comes_dials_at_once_though_another_one_dials_dead_peers_for_ever(has_peer):
+    steps = steps_with("hog", "late", unanswered_limit=100, half_open_limit=8)
+    if has_peer:
+        steps.incoming("hog")
+    steps.ask("hog", 10_000)
+    dial_dead_peers(steps, 60)
+    steps.ask("late", 1)
+    assert grants_by_name(steps.dial(0.1)) == {"late": 1}
+
+
+def test_what_only_newcomers_may_use_is_theirs_for_twenty_dials_each():
+    steps = steps_with("hog", "late", unanswered_limit=100)
+    steps.ask("hog", 10_000)
+    dial_dead_peers(steps, 60)
+    steps.ask("late", 10_000)
+    assert grants_by_name(steps.dial(5)) == {"late": 5}  # 95 are the hog's, of which 20 were its first ones
+
+
+def test_who_waits_for_what_the_router_forgets_has_a_timer_for_that_and_for_nothing_sooner():
+    steps = steps_with("hog", unanswered_limit=40)
+    steps.incoming("hog")
+    steps.ask("hog", 10_000)
+    for slot in steps.dial(0.1):
+        steps.end(slot)
+    assert steps.queue.next_drain(steps.now) == pytest.approx(120.0, abs=0.2)
+    assert len(steps.dial(121)) == 30
+
+
+def test_no_idle_connection_goes_for_a_torrent_that_could_not_dial_then():
+    steps = steps_with("hog", unanswered_limit=4, global_connection_limit=5)
+    grants = [steps.incoming("hog") for _ in range(2)]
+    steps.ask("hog", 10_000)
+    (slot, *others) = steps.dial(0.1)
+    assert len(others) == 2                             # three of four, and every place is taken
+    steps.offer_idle("hog", grants[0].grant_id, 1_000.0)
+    assert steps.idle_to_close() is None
+    steps.end(slot, dm.HANDSHAKE_FAILED)
+    assert len(steps.given) == 1
 
 
 def test_while_a_torrent_without_a_peer_asks_the_others_use_half():

@@ -3,7 +3,16 @@
 import pytest
 
 from protocol import daemon_messages as dm
-from scheduler.grant_ledger import CONNECTED, HALF_OPEN, LEASED, MAX_EXPIRED_REMEMBERED, GrantLedger
+from scheduler.grant_ledger import (
+    CONNECTED,
+    FIRST_PEER,
+    FIRST_PEER_STILL,
+    HALF_OPEN,
+    LEASED,
+    MAX_EXPIRED_REMEMBERED,
+    MORE_PEERS,
+    GrantLedger,
+)
 
 TORRENT, OTHER = b"t" * 20, b"o" * 20
 
@@ -115,11 +124,11 @@ def test_grant_ids_are_never_used_again(ledger):
     assert len(set(ids)) == len(ids)
 
 
-def test_dials_for_torrents_that_have_a_peer_are_also_counted_by_themselves(ledger):
+def test_dials_for_each_purpose_are_also_counted_by_themselves(ledger):
     ledger.lease(TORRENT, 10.0)
     ledger.reserve_incoming(TORRENT)
-    grant = ledger.lease(TORRENT, 10.0)
-    assert ledger.in_flight_with_peers == 1
+    grant = ledger.lease(TORRENT, 10.0, MORE_PEERS)
+    assert ledger.in_flight_for == {FIRST_PEER: 1, FIRST_PEER_STILL: 0, MORE_PEERS: 1}
     ledger.start(grant)
     ledger.end_attempt(grant, dm.REFUSED)
-    assert ledger.in_flight_with_peers == 0
+    assert ledger.in_flight_for == {FIRST_PEER: 1, FIRST_PEER_STILL: 0, MORE_PEERS: 0}

@@ -40,6 +40,27 @@ def test_members_of_one_weight_rotate():
     assert serve(ring_of(a=1, b=1, c=1), 7) == "abcabca"
 
 
+def test_who_is_passed_over_while_only_newcomers_have_turns_is_the_first_afterwards():
+    ring = RoundRobinRing()
+    for name in "abcd":
+        ring.join(Member(name.encode()), is_newcomer=name in "bd")
+    served = ""
+    for _ in range(3):
+        member = ring.head(newcomers_only=True)
+        ring.served(member)
+        served += member.info_hash.decode()
+    assert served == "bdb"
+    assert serve(ring, 4) == "acdb"
+
+
+def test_newcomers_of_low_weight_are_passed_over_among_all_too():
+    ring = RoundRobinRing()
+    for name, weight in (("a", 1 / 3), ("b", 1), ("c", 1)):
+        ring.join(Member(name.encode(), weight), is_newcomer=name != "c")
+    assert ring.head(newcomers_only=True).info_hash == b"b"
+    assert [member.info_hash for member in ring] == [b"b", b"c", b"a"]
+
+
 def test_an_empty_ring_has_no_head():
     assert RoundRobinRing().head() is None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from scheduler.torrent_turns import TorrentTurns
+from scheduler.torrent_turns import EVERYBODY, NEWCOMERS, WITHOUT_PEERS, TorrentTurns
 
 
 @dataclass
@@ -24,10 +24,10 @@ def turns_of(without_peers, with_peers):
     return turns
 
 
-def serve(turns, number, **which):
+def serve(turns, number, who=EVERYBODY):
     served = []
     for _ in range(number):
-        member = turns.head(**which)
+        member = turns.head(who)
         turns.served(member)
         served.append(member)
     return served
@@ -53,8 +53,8 @@ def test_one_class_alone_has_every_turn(without_peers, with_peers):
 
 def test_the_others_can_be_left_out():
     turns = turns_of(1, 3)
-    assert not any(member.has_peers for member in serve(turns, 20, with_peers_too=False))
-    assert turns_of(0, 3).head(with_peers_too=False) is None
+    assert not any(member.has_peers for member in serve(turns, 20, WITHOUT_PEERS))
+    assert turns_of(0, 3).head(WITHOUT_PEERS) is None
 
 
 def test_nobody_starves():
@@ -64,7 +64,7 @@ def test_nobody_starves():
 
 def test_turns_left_out_are_not_saved_up():
     turns = turns_of(1, 1)
-    serve(turns, 1_000, with_peers_too=False)
+    serve(turns, 1_000, WITHOUT_PEERS)
     assert sum(member.has_peers for member in serve(turns, 8)) == 2
 
 
@@ -77,3 +77,17 @@ def test_the_order_that_is_shown_is_the_order_in_which_first_turns_come(without_
 
 def test_nobody_has_a_turn_when_nobody_waits():
     assert turns_of(0, 0).head() is None and len(turns_of(0, 0)) == 0
+
+
+def test_newcomers_can_be_the_only_ones_and_take_their_turns_with_the_others_otherwise():
+    turns = TorrentTurns()
+    members = [Member(name.encode(), has_peers=name == "p") for name in "abcdp"]
+    for member in members:
+        turns.ring_of(member).join(member, is_newcomer=member.info_hash in b"bd")
+    assert [turns.has_members(who) for who in (EVERYBODY, WITHOUT_PEERS, NEWCOMERS)] == [True] * 3
+    assert "".join(member.info_hash.decode() for member in serve(turns, 4, NEWCOMERS)) == "bdbd"
+    assert "".join(member.info_hash.decode() for member in serve(turns, 6, WITHOUT_PEERS)) == "acbdac"
+    for member in members:
+        turns.ring_of(member).is_no_newcomer_any_more(member)
+    assert turns.head(NEWCOMERS) is None and not turns.has_members(NEWCOMERS)
+    assert "".join(member.info_hash.decode() for member in serve(turns, 4, WITHOUT_PEERS)) == "bdac"

@@ -9,6 +9,7 @@ counts once.
 """
 
 import copy
+import math
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.simulation.turn_watch import ROUNDING, TurnWatch, WatchedTorrent
 from tests.simulation.violations import violated
 
 TICK_SHARE = 0.5                                        # of a drain interval, between two looks for slots that lie idle
+KEPT_FOR_NEWCOMERS = 0.25                               # of the dials that a router may remember
 # What the profile that adapts itself may reach, whatever it does: rate, burst, half-open, unanswered
 MOST_OF_AUTO = (50.0, 100, 200, 300)
 
@@ -133,6 +135,7 @@ class BrokerWatch:
             return
         self._move(torrent, message.grant_id, None)
         self.declined[message.reason] += 1
+        torrent.num_fruitless = max(torrent.num_fruitless - 1, 0)
         torrent.pending = 0 if message.retry_after is None else torrent.pending + 1
         torrent.num_declines += torrent.held_until <= self.now + ROUNDING
         torrent.turn = torrent.turn_before              # it costs nothing: its turn comes back
@@ -163,6 +166,7 @@ class BrokerWatch:
             return
         if outcome == dm.CONNECTED:
             self._move(torrent, grant_id, "connected")
+            torrent.num_fruitless = 0
         else:
             self._remembered.ended(outcome, grant_id, self.now)
             self._move(torrent, grant_id, None)
@@ -192,10 +196,13 @@ class BrokerWatch:
         violated(bool(self.pauses), "paused", f"a grant while connecting is paused: {self.pauses}")
         violated(grant_id in self._states, "twice", f"grant {grant_id} is alive already")
         self._follow_limits()
-        self._turns.take(torrent)
+        only_newcomers = self._only_newcomers()
+        violated(only_newcomers and not torrent.is_newcomer, "newcomers", "a quarter of what a router remembers is kept for newcomers")
+        self._turns.take(torrent, only_newcomers=only_newcomers)
+        self._remembered.granted(grant_id, had_peers=torrent.connected > 0, is_newcomer=torrent.is_newcomer)
+        torrent.num_fruitless += 1
         torrent.pending -= 1
         self.num_granted += 1
-        self._remembered.granted(grant_id, had_peers=torrent.connected > 0)
         self._move(torrent, grant_id, "leased")
         self._deadlines[grant_id] = self.now + self.settings.lease_seconds
         self._check_limits(torrent)
@@ -329,8 +336,17 @@ class BrokerWatch:
             and remembered + in_flight < limits.unanswered
             and (not limits.router_entries or remembered + total < limits.router_entries * 0.7 // 4)     # auto: beyond, not all may dial
             and (bucket.rate == 0 or bucket.level - leased >= 1)
-            and self._turns.somebody_is_awake(self.now)
+            and self._turns.somebody_is_awake(self.now, only_newcomers=self._only_newcomers())
         )
+
+    def _only_newcomers(self) -> bool:
+        """Tell whether all others have used up their part of what a router may remember."""
+        limits = self.broker._queue.rules.limits
+        most = limits.unanswered
+        if limits.router_entries:
+            most = min(most, max(int(limits.router_entries * 0.7) - self._connected, 0))
+        self._remembered.number(self.now)               # and forget what is over
+        return self._remembered.num_of_no_newcomers >= math.ceil(most * (1 - KEPT_FOR_NEWCOMERS))
 
     def _num_overdue(self) -> int:
         """Leases that have ended: their slots are free."""
@@ -363,7 +379,7 @@ class BrokerWatch:
             if name is None:
                 continue
             if name in ("leased", "half_open"):
-                self._remembered.in_flight(grant_id, difference)
+                self._remembered.count(grant_id, difference)
             field_name = "connected" if name == "incoming" else name
             setattr(torrent, field_name, getattr(torrent, field_name) + difference)
             setattr(self, f"_{field_name}", getattr(self, f"_{field_name}") + difference)

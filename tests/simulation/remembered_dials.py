@@ -1,4 +1,4 @@
-"""RememberedDials: what a router remembers of the dials that ended, as the rule counts it: 120 s without an answer, 10 s refused."""
+"""RememberedDials: what a router remembers of the dials that ended, as the rules count it: 120 s without an answer, 10 s refused."""
 
 from collections import deque
 
@@ -12,29 +12,32 @@ class RememberedDials:
     """Counted from outcomes, independently of scheduler/router_memory.py."""
 
     def __init__(self) -> None:
-        self.num_with_peers = 0                         # remembered or in flight, of torrents that had a peer when they were granted
-        self._had_peers: dict[int, bool] = {}
-        self._ends: dict[float, deque[tuple[float, bool]]] = {seconds: deque() for seconds in REMEMBERED_SECONDS.values()}
+        # Remembered or in flight, of torrents that when they were granted ...
+        self.num_with_peers = 0                         # had a peer
+        self.num_of_no_newcomers = 0                    # had a peer, were finished, or had dialled often for their first peer
+        self._kinds: dict[int, tuple[bool, bool]] = {}  # had peers, was no newcomer; by grant id
+        self._ends: dict[float, deque[tuple[float, int]]] = {seconds: deque() for seconds in REMEMBERED_SECONDS.values()}
 
-    def granted(self, grant_id: int, *, had_peers: bool) -> None:
+    def granted(self, grant_id: int, *, had_peers: bool, is_newcomer: bool) -> None:
         """A grant was given."""
-        self._had_peers[grant_id] = had_peers
+        self._kinds[grant_id] = had_peers, not is_newcomer
 
-    def in_flight(self, grant_id: int, difference: int) -> None:
-        """One more (1) or less (-1) is leased or half-open."""
-        self.num_with_peers += difference * self._had_peers.get(grant_id, False)
+    def count(self, grant_id: int, difference: int) -> None:
+        """One more (1) or less (-1) is leased, half-open or remembered."""
+        had_peers, was_no_newcomer = self._kinds.get(grant_id, (False, False))
+        self.num_with_peers += difference * had_peers
+        self.num_of_no_newcomers += difference * was_no_newcomer
 
     def ended(self, outcome: str, grant_id: int, now: float) -> None:
         """A dial came to nothing."""
         seconds = REMEMBERED_SECONDS.get(outcome)
         if seconds is not None:
-            had_peers = self._had_peers.get(grant_id, False)
-            self.num_with_peers += had_peers
-            self._ends[seconds].append((now + seconds, had_peers))
+            self.count(grant_id, 1)
+            self._ends[seconds].append((now + seconds, grant_id))
 
     def number(self, now: float) -> int:
         """Return how many a router knows now."""
         for ends in self._ends.values():
             while ends and ends[0][0] <= now + ROUNDING:
-                self.num_with_peers -= ends.popleft()[1]
+                self.count(ends.popleft()[1], -1)
         return sum(map(len, self._ends.values()))

@@ -58,6 +58,39 @@ def test_a_late_joiner_waits_at_most_one_ring_cycle():
     assert late.dials[0] - late.added_at <= 21 / 10 + 2 * 0.1 + 0.1
 
 
+@pytest.mark.parametrize("profile", ["conservative", "moderate", "weak-router", "auto"])
+def test_a_late_joiner_dials_at_once_though_the_others_have_dialled_dead_peers_for_a_minute(profile):
+    swarm = Simulation(profile)
+    others = swarm.add_many(10, alive=1)
+    swarm.run(3)
+    for torrent in others:
+        torrent.find(dead=400)
+    swarm.run(70)
+    late = swarm.add(alive=1)
+    swarm.run(10)
+    assert late.dials[0] - late.added_at <= 1 and late.first_peer_after <= 5
+
+
+@pytest.mark.parametrize("profile", ["conservative", "moderate", "weak-router", "auto"])
+def test_a_late_joiner_dials_at_once_though_one_without_a_peer_has_dialled_dead_peers_for_a_minute(profile):
+    swarm = Simulation(profile)
+    swarm.add(dead=2_000)
+    swarm.run(70)
+    late = swarm.add(alive=1)
+    swarm.run(10)
+    assert late.dials[0] - late.added_at <= 1 and late.first_peer_after <= 5
+
+
+def test_torrents_that_join_one_after_the_other_all_dial_at_once_though_one_dials_dead_peers_for_ever():
+    swarm = Simulation()
+    swarm.add(dead=2_000)
+    for _ in range(10):
+        swarm.run(30)
+        late = swarm.add(alive=1, dead=3)
+        swarm.run(5)
+        assert late.dials[0] - late.added_at <= 1
+
+
 @pytest.mark.parametrize("number", [5, 50, 200])
 def test_of_torrents_that_start_together_the_last_one_dials_after_the_tokens_that_they_need(number):
     swarm = Simulation(global_connection_limit=1_000, half_open_limit=300)

@@ -12,6 +12,7 @@ from typing import Any
 from tests.simulation.violations import violated
 
 ROUNDING = 1e-6
+NEWCOMER_DIALS = 20                                     # docs/fairness.md: so many of a torrent without a peer are its first ones
 
 
 @dataclass(eq=False)
@@ -30,11 +31,17 @@ class WatchedTorrent:
     held_until: float = 0.0
     hold_at_least_until: float = 0.0
     num_declines: int = 0
+    num_fruitless: int = 0                              # grants that it used since a dial of it connected
     turn: int = 0                                       # number of its last grant, or of the moment since when it waits
     turn_before: int = 0
     turn_is_grant: bool = False
     ring: tuple | None = None                           # (class, weight) among whose members it takes turns now
     grants: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def is_newcomer(self) -> bool:
+        """Tell whether it has no peer, and has not dialled often for one."""
+        return not self.connected and not self.is_finished and self.num_fruitless < NEWCOMER_DIALS
 
     @property
     def in_flight(self) -> int:
@@ -65,9 +72,9 @@ class TurnWatch:
         """Tell whether a slot would help anybody, now or when a hold is over."""
         return bool(self._asking)
 
-    def somebody_is_awake(self, now: float) -> bool:
-        """Tell whether a slot would help somebody now."""
-        return any(torrent.held_until <= now for torrent in self._asking.values())
+    def somebody_is_awake(self, now: float, *, only_newcomers: bool) -> bool:
+        """Tell whether a slot would help somebody now, or a newcomer."""
+        return any(torrent.held_until <= now and (torrent.is_newcomer or not only_newcomers) for torrent in self._asking.values())
 
     def somebody_wants_a_first_peer(self, now: float) -> bool:
         """Tell whether a slot would help a torrent that downloads and has no peer."""
@@ -75,11 +82,11 @@ class TurnWatch:
             torrent.held_until <= now and not torrent.connected and not torrent.is_finished for torrent in self._asking.values()
         )
 
-    def take(self, torrent: WatchedTorrent) -> None:
-        """It gets a grant."""
+    def take(self, torrent: WatchedTorrent, *, only_newcomers: bool) -> None:
+        """It gets a grant; with `only_newcomers` these alone may have any."""
         ring = self._rings.get(torrent.ring)
         if ring and torrent.weight <= 1:                # who has three turns in a row is looked at by scenarios
-            first = next(iter(ring.values()))
+            first = next((each for each in ring.values() if each.is_newcomer or not only_newcomers), torrent)
             passed_over = first is not torrent and torrent.turn_is_grant and first.turn < torrent.turn
             violated(passed_over, "turns", f"{torrent.info_hash.hex()[:8]} had two turns, {first.info_hash.hex()[:8]} waited and had none")
         self._turn += 1

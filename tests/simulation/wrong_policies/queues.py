@@ -32,7 +32,7 @@ class IndexIntoAChangingDict(RoundRobinRing):
         super().__init__()
         self._index = 0
 
-    def head(self) -> Any:
+    def head(self, *, newcomers_only: bool = False) -> Any:
         members = list(self._members.values())
         return members[self._index % len(members)] if members else None
 
