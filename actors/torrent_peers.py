@@ -141,11 +141,13 @@ class TorrentPeers:
         return attempt
 
     def end_overdue(self) -> float | None:
-        """Give up attempts of which the daemon says nothing; return the seconds until the next one could be such."""
+        """Give up attempts of which the daemon says nothing, as cancelled ones: it may have sent what a router remembers, no peer is to
+        blame, and that nothing is heard (after a suspend, say) is no sign that it is busy. Return the seconds until the next could be such.
+        """
         now = self._around.clock()
         for attempt in [attempt for attempt in self._attempts.values() if self._overdue(attempt) <= now]:
             self._take_attempt(attempt.grant_id)
-            self._end_attempt(attempt, dm.LOCAL_BUSY, "the I/O daemon does not answer", now - attempt.started)
+            self._end_attempt(attempt, dm.CANCELLED, "the I/O daemon does not answer", now - attempt.started)
         return min((self._overdue(attempt) - now for attempt in self._attempts.values()), default=None)
 
     def _overdue(self, attempt: Attempt) -> float:

@@ -268,7 +268,10 @@ def test_a_dial_of_which_the_daemon_says_nothing_does_not_hold_its_slot_for_ever
     world = TorrentWorld(peers=peers(1)).run()
     grant_id = world.grant()
     world.advance(81.0)
-    assert [(message.grant_id, message.outcome) for message in world.broker.take(m.AttemptEnded)] == [(grant_id, dm.LOCAL_BUSY)]
+    # Cancelled, for its SYN may be out: a router remembers that, and no pace is halved for it
+    assert [(message.grant_id, message.outcome) for message in world.broker.take(m.AttemptEnded)] == [(grant_id, dm.CANCELLED)]
+    (ended,) = world.log.named("connect_failed")
+    assert (ended["outcome"], ended["reason"]) == (dm.CANCELLED, "the I/O daemon does not answer")
     world.forget().tell(dm.PeerConnected(INFO_HASH, 5, grant_id, "80.0.0.1", 6881, False, bytes(20), "", 31.5))
     assert world.to_daemon() == [dm.ClosePeer(INFO_HASH, 5, "its attempt has ended")]
     assert world.broker.take(m.AttemptEnded) == []
