@@ -75,6 +75,7 @@ class BoundedHandler(pywsgi.WSGIHandler):
 
     def __init__(self, sock: socket.socket, address: Any, server: HttpServer) -> None:
         sock.settimeout(STALL_SECONDS)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)     # head and body are two writes: the second would wait 40 ms for an ACK
         super().__init__(sock, address, server)
         self._deadline = TooSlow()
 
