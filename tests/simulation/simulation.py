@@ -34,6 +34,7 @@ from tests.simulation.network import FOREVER, KINDS, Network, SimulatedPeer
 from tests.simulation.router import Router
 from tests.simulation.simulated_torrent import NUM_PIECES, SimulatedTorrent
 from tests.simulation.trackers import SimulatedTracker, SimulatedTrackers
+from tests.simulation.why_watch import WhyWatch
 from tests.simulation.world import Outsider, SimulatedLog, World
 
 NO_PIECES = bytes(-(-NUM_PIECES // 8))
@@ -76,6 +77,7 @@ class Simulation:
         ]
         self.watch = BrokerWatch(self.settings, self.broker, self.world.now)
         self.dial_watch = DialWatch(self.world, self.broker, self.router, self.daemons, self.torrents)
+        self.why_watch = WhyWatch(self)
         if self.checks_invariants:
             self.world.before, self.world.after = self._before, self._after
         self._tick_is_armed = False
@@ -126,6 +128,7 @@ class Simulation:
         if self.checks_invariants:
             self.watch.check_everything()
             self.dial_watch.check_everything()
+            self.why_watch.check_everything()
 
     def tell_broker(self, *messages: Any) -> None:
         """As the session, or the user, tells it."""
