@@ -7,6 +7,11 @@ from protocol import daemon_messages as dm
 from scheduler.connection_queue import ConnectionQueue
 from scheduler.settings import settings_from
 
+NO_OTHER_LIMIT = {
+    "connection_rate": 0, "half_open_limit": 1_000, "unanswered_limit": 10_000, "global_connection_limit": 10_000,
+    "torrent_connection_limit": 1_000, "incoming_reserve": 0,
+}
+
 
 class Given(NamedTuple):
     """A slot that was given."""
@@ -137,3 +142,8 @@ class QueueSteps:
 
 def grants_by_name(given: list[Given]) -> Counter[str]:
     return Counter(slot.name for slot in given)
+
+
+def steps_with(*names: str, **settings: Any) -> QueueSteps:
+    """Return steps of a queue in which only the limits that are given bind."""
+    return QueueSteps(*names, **{**NO_OTHER_LIMIT, **settings})
