@@ -6,6 +6,7 @@ import math
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from actors import messages as m
@@ -82,5 +83,9 @@ def test_every_message_is_handled_by_some_actor():
 @pytest.mark.parametrize("snapshot", [
     value for value in vars(snapshots).values() if isinstance(value, type) and value.__module__ == snapshots.__name__
 ], ids=lambda snapshot: snapshot.__name__)
-def test_a_snapshot_is_a_frozen_dataclass_with_slots(snapshot):
-    assert dataclasses.is_dataclass(snapshot) and snapshot.__dataclass_params__.frozen and "__slots__" in vars(snapshot)
+def test_a_snapshot_is_frozen_and_has_slots(snapshot):
+    """A dataclass, or a msgspec.Struct, which has slots always."""
+    if issubclass(snapshot, msgspec.Struct):
+        assert snapshot.__struct_config__.frozen
+    else:
+        assert dataclasses.is_dataclass(snapshot) and snapshot.__dataclass_params__.frozen and "__slots__" in vars(snapshot)
