@@ -70,7 +70,7 @@ class Application:
         if request.path == "/login" and request.method == "POST":
             return self._log_in(request)
         if request.path in pages.PUBLIC:
-            return pages.file_answer(request.path)
+            return pages.file_answer(request.path, "gzip" in request.accept_encodings)
         if not self._is_logged_in(request):
             return self._unauthorized(request)
         if request.path == "/api/logout" and request.method == "POST":
@@ -80,7 +80,7 @@ class Application:
             return answer
         if request.path.startswith("/api/"):
             return self._api.answer(request)
-        return pages.file_answer(request.path)
+        return pages.file_answer(request.path, "gzip" in request.accept_encodings)
 
     # ── who it is ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
