@@ -10,6 +10,7 @@ from typing import Any
 import gevent.event
 
 from daemon.data_removal import delete_data
+from daemon.faults import reason_to_close
 from daemon.metadata_io import MetadataIo
 from daemon.peer_entrance import PeerEntrance
 from daemon.shared_parts import SharedParts, make_shared_parts
@@ -226,7 +227,10 @@ class IoDaemon:
     def _tick(self) -> None:
         now = self._parts.clock()
         for fetching in list(self._without_metadata.values()):
-            fetching.tick(now)
+            try:
+                fetching.tick(now)
+            except Exception as error:                  # of this one: the others have their turn
+                fetching.close(reason_to_close(error))
         for torrent in list(self._torrents.values()):
             if torrent.is_active:
                 try:

@@ -5,12 +5,12 @@ a torrent to compare it with: then the socket goes to a PeerConnection, and the 
 Driven by watchers, like PeerConnection; nothing here may switch.
 """
 
-import traceback
 from typing import Any, Final
 
+from daemon.faults import reason_to_close
 from daemon.outflow import Outflow
 from daemon.peer_greeting import extension_handshake
-from daemon.raw_socket import READ, WRITE, reason_of
+from daemon.raw_socket import READ, WRITE
 from protocol import peer_messages as wire
 from protocol.errors import RemoteProtocolError
 from protocol.extensions import HANDSHAKE_ID, parse_extension_handshake
@@ -164,13 +164,7 @@ class MetadataPeer:
         self.torrent.request_metadata()
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, RemoteProtocolError):
-            self.close(str(error))
-        elif isinstance(error, OSError):
-            self.close(reason_of(error))
-        else:
-            traceback.print_exception(error)
-            self.close(f"a fault of this client: {error!r}")
+        self.close(reason_to_close(error))
 
     def _message_received(self, message: object) -> None:
         match message:

@@ -5,15 +5,15 @@ It is driven by two watchers of the loop, not by a greenlet. Nothing here may sw
 """
 
 import socket
-import traceback
 from typing import Any
 
 from daemon.block_requester import BlockRequester
 from daemon.block_sender import BlockSender
+from daemon.faults import reason_to_close
 from daemon.metadata_sender import MetadataSender
 from daemon.outflow import Outflow
 from daemon.peer_greeting import greeting, late_greeting
-from daemon.raw_socket import READ, WRITE, reason_of
+from daemon.raw_socket import READ, WRITE
 from daemon.receive_loop import Inflow, ReceiveLoop
 from daemon.request_window import Received
 from protocol import peer_messages as wire
@@ -136,14 +136,8 @@ class PeerConnection:
         self.torrent.peer_closed(self, reason)
 
     def fail(self, error: Exception) -> None:
-        """Something went wrong with it: end it and say what. A fault of ours is shown in full, and ends nothing else."""
-        if isinstance(error, RemoteProtocolError):
-            self.close(str(error))
-        elif isinstance(error, OSError):
-            self.close(reason_of(error))
-        else:
-            traceback.print_exception(error)
-            self.close(f"a fault of this client: {error!r}")
+        """Something went wrong with it: end it and say what."""
+        self.close(reason_to_close(error))
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
