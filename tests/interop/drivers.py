@@ -4,6 +4,7 @@ Each runs in a `LoopbackNetwork`, in a folder of its own, speaks to nobody but t
 failure quotes. None of them can tell us when something happens, so they are asked, until a deadline.
 """
 
+import abc
 import json
 import re
 import shutil
@@ -42,7 +43,7 @@ def wait_until(condition: Callable[[], bool], what: Callable[[], str], timeout: 
         gevent.sleep(POLL_SECONDS)
 
 
-class ForeignClient:
+class ForeignClient(abc.ABC):
     """A context manager around one process. Subclasses say how it is started and how it is asked."""
 
     name = ""
@@ -58,24 +59,24 @@ class ForeignClient:
         self._output = folder / "output"
 
     @classmethod
+    @abc.abstractmethod
     def missing(cls) -> str | None:
         """How to install it, if it is not there."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def command(self) -> list[str]:
         """What starts it."""
-        raise NotImplementedError
 
-    def begin(self) -> None:
+    def begin(self) -> None:                            # noqa: B027 most are told nothing
         """What is to be told to it once it runs."""
 
+    @abc.abstractmethod
     def is_ready(self) -> bool:
         """It listens, and has checked what it found on disk."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def is_complete(self) -> bool:
         """It has all of all torrents."""
-        raise NotImplementedError
 
     @property
     def address(self) -> str:
